@@ -1,0 +1,42 @@
+"""argparse, with errors as values: a program reads them, so they are not just printed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import NoReturn
+
+
+class UsageError(Exception):
+    """The command line cannot be understood. The message is for the person who wrote it."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` instead of printing and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def duration_ms(text: str) -> int:
+    """`90`, `90s`, `15m` or `2h`, in milliseconds; a bare number is seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; say 90s, 15m or 2h")
+    unit = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[found[2] or "s"]
+    return round(float(found[1]) * unit)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if not re.fullmatch(r"[1-9]\d{0,8}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)

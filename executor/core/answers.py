@@ -1,0 +1,283 @@
+"""What follows from an answer, question by question.
+
+The choices a prompt offers and what each does stand side by side here: a choice that cannot be
+carried out is never offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from executor.core import ending
+from executor.core.effects import GenerateFile, ReadFile
+from executor.core.state import (
+    Asking,
+    ErrorQuestion,
+    FileQuestion,
+    FileStatement,
+    Generating,
+    LoopQuestion,
+    LoopStatement,
+    OutputOptimize,
+    Question,
+    Ready,
+    Rereading,
+    State,
+)
+from executor.core.turn import Turn
+from executor.workflow.names import table_name
+from protocol.events import Choice, ChoiceName, FileFinished, LoopResult, Outcome
+
+EXTEND_BY = 10
+"""Iterations added by `extend` that does not say how many."""
+
+
+# --- what is offered --------------------------------------------------------------------------
+
+
+def error_choices(
+    state: State, question: ErrorQuestion, outcome: Outcome, *, idempotent: bool
+) -> tuple[Choice, ...]:
+    """The choices after a statement failed or its outcome is unknown."""
+    task = question.task
+    choices: list[Choice] = []
+    if outcome != "unknown" or idempotent:
+        choices.append(
+            _choice("retry", "read the file again and run the retry unit again")
+            if isinstance(task, FileStatement)
+            else _choice("retry", "run the statement again")
+        )
+    if isinstance(task, LoopStatement) and task.what == "probe":
+        return (*choices, _choice("accept", _ACCEPT), _choice("abort", _ABORT))
+    choices.append(_choice("done", "treat the statement as done by hand and go on with the next"))
+    choices.append(_choice("skip", "mark the file failed, skip the files that need it, go on"))
+    if isinstance(task, FileStatement) and state.file(task.file).loop is None:
+        choices.append(_choice("continue", "mark the file failed, run everything else"))
+    return (*choices, _choice("abort", _ABORT))
+
+
+def loop_choices(*, can_extend: bool) -> tuple[Choice, ...]:
+    """The choices when a loop has reached its limit."""
+    extend = (
+        _choice("extend", f"go on for params.iterations more iterations (default {EXTEND_BY})"),
+    )
+    rest = (_choice("accept", _ACCEPT), _choice("abort", _ABORT))
+    return extend + rest if can_extend else rest
+
+
+def file_choices(phase: Rereading | Generating) -> tuple[Choice, ...]:
+    """The choices when a file cannot be read again or generated."""
+    if isinstance(phase, Generating):
+        return (
+            _choice("retry", "try to generate the iteration again"),
+            _choice("accept", _ACCEPT),
+            _choice("abort", _ABORT),
+        )
+    return (
+        _choice("retry", "read the file again"),
+        _choice("done", "treat the failed statement as done by hand and go on with the next"),
+        _choice("skip", "mark the file failed, skip the files that need it, go on"),
+        _choice("abort", _ABORT),
+    )
+
+
+_ABORT = "stop the run"
+_ACCEPT = "publish the last iteration as it is; the record says that it has not converged"
+
+
+def _choice(choice: ChoiceName, effect: str) -> Choice:
+    # every choice offered is one that cannot write twice: `retry` is left out where it could
+    return Choice(choice=choice, effect=effect, safe=True)
+
+
+# --- what it does -----------------------------------------------------------------------------
+
+
+def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None) -> None:
+    """Carries out an answer. `choice` is one of those the prompt offered."""
+    turn.set(phase=Ready())
+    if choice == "abort":
+        _abort(turn, asking)
+        return
+    question = asking.question
+    match question:
+        case ErrorQuestion(task):
+            _after_error(turn, task, choice)
+        case LoopQuestion(loop, _):
+            if choice == "extend":
+                limit = turn.state.loop_progress[loop].limit + (iterations or EXTEND_BY)
+                turn.loop_progress(loop, limit=limit)
+                next_iteration(turn, loop)
+            else:
+                accept(turn, loop)
+        case FileQuestion(phase, _):
+            _after_file_error(turn, phase, choice)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _abort(turn: Turn, asking: Asking) -> None:
+    question: Question = asking.question
+    in_loop = isinstance(question, LoopQuestion) or (
+        isinstance(question, FileQuestion) and isinstance(question.phase, Generating)
+    )
+    is_probe = (
+        isinstance(question, ErrorQuestion)
+        and isinstance(question.task, LoopStatement)
+        and question.task.what == "probe"
+    )
+    if in_loop or is_probe:
+        ending.flaw(turn, loop_aborted=True)
+    else:
+        ending.flaw(turn, aborted=True)
+        if turn.state.current is not None:
+            fail_file(turn, turn.state.current)
+    ending.close(turn, error=asking.prompt.error)
+
+
+def _after_error(
+    turn: Turn, task: FileStatement | LoopStatement | OutputOptimize, choice: ChoiceName
+) -> None:
+    if choice == "retry":
+        if isinstance(task, FileStatement):
+            reread(turn, Rereading(task.file, task.index))
+        return  # a statement of the executor's own is simply what comes next again
+    match task:
+        case FileStatement(file, index):
+            if choice == "done":
+                turn.file_progress(file, done=index + 1)
+            else:
+                give_up_file(turn, file, skip_dependents=choice == "skip")
+        case LoopStatement(loop, _, what):
+            if choice == "accept":
+                accept(turn, loop)
+            elif choice == "done":
+                settle(turn, loop)
+            else:
+                reason = f"the loop's {what} failed"
+                break_loop(turn, loop, reason)
+        case OutputOptimize():
+            pass  # never asked about
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _after_file_error(turn: Turn, phase: Rereading | Generating, choice: ChoiceName) -> None:
+    if isinstance(phase, Generating):
+        if choice == "retry":
+            generate(turn, phase)
+        else:
+            accept(turn, phase.loop)
+    elif choice == "retry":
+        reread(turn, phase)
+    elif choice == "done":
+        turn.file_progress(phase.file, done=phase.index + 1)
+    else:
+        give_up_file(turn, phase.file, skip_dependents=True)
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def reread(turn: Turn, phase: Rereading) -> None:
+    """Reads a file again, to retry its statement."""
+    turn.set(phase=phase)
+    turn.want(ReadFile(phase.file))
+
+
+def give_up_file(turn: Turn, file_id: str, *, skip_dependents: bool) -> None:
+    """Marks the file under way as failed and goes on with the rest."""
+    file = turn.state.file(file_id)
+    fail_file(turn, file_id)
+    ending.flaw(turn, unfinished=True)
+    if file.loop is not None:
+        break_loop(turn, file.loop, f"{file.path} failed")
+    elif skip_dependents:
+        block(turn, dependents(turn.state, {file_id}), f"it needs {file.path}, which failed")
+
+
+def fail_file(turn: Turn, file_id: str) -> None:
+    """Closes the file under way as failed."""
+    file = turn.state.file(file_id)
+    progress = turn.file_progress(file_id, status="failed")
+    turn.set(current=None)
+    turn.emit(
+        FileFinished(
+            file=file_id,
+            path=file.path,
+            status="failed",
+            rows=progress.rows,
+            elapsed_ms=turn.since(progress.started),
+            reason=f"{progress.done} of {len(file.statements)} statements are done",
+        )
+    )
+
+
+def dependents(state: State, files: Iterable[str]) -> tuple[str, ...]:
+    """The files that need one of `files`, directly or through others, in the run's order."""
+    reached = set(files)
+    found: list[str] = []
+    for file in state.files:
+        if file.id not in reached and reached.intersection(file.depends_on):
+            reached.add(file.id)
+            found.append(file.id)
+    return tuple(found)
+
+
+def block(turn: Turn, files: Iterable[str], reason: str) -> None:
+    """Has files skipped when their turn comes."""
+    turn.set(blocked={**dict.fromkeys(files, reason), **turn.state.blocked})
+
+
+# --- loops ------------------------------------------------------------------------------------
+
+
+def next_iteration(turn: Turn, loop_id: str) -> None:
+    """Makes the loop's next iteration the thing to do."""
+    progress = turn.state.loop_progress[loop_id]
+    turn.loop_progress(
+        loop_id,
+        stage="iterating",
+        iteration=progress.iteration + 1,
+        generated=False,
+        started=turn.at,
+    )
+
+
+def generate(turn: Turn, phase: Generating) -> None:
+    """Has the file of an iteration beyond the files generated from the one before."""
+    last = [file for file in turn.state.files if file.loop == phase.loop][-1]
+    turn.set(phase=phase)
+    turn.want(GenerateFile(phase.loop, phase.iteration, last.id))
+
+
+def accept(turn: Turn, loop_id: str) -> None:
+    """Publishes a loop's last finished iteration though it was not shown to have converged."""
+    ending.flaw(turn, unfinished=True)
+    turn.loop_progress(loop_id, stage="aliasing", accepted=True)
+
+
+def settle(turn: Turn, loop_id: str) -> None:
+    """The loop is over and its result stands."""
+    loop = turn.state.loop(loop_id)
+    progress = turn.loop_progress(loop_id, stage="settled")
+    result = LoopResult(
+        loop=loop_id,
+        iterations=progress.iteration,
+        outcome="accepted" if progress.accepted else "converged",
+        final_table=loop.alias or table_name(loop.table, progress.iteration),
+    )
+    turn.set(loop_results=(*turn.state.loop_results, result))
+
+
+def break_loop(turn: Turn, loop_id: str, reason: str) -> None:
+    """The loop cannot go on: its other files and all that need its result are skipped."""
+    ending.flaw(turn, unfinished=True)
+    progress = turn.loop_progress(loop_id, stage="broken")
+    files = [file.id for file in turn.state.files if file.loop == loop_id]
+    result = LoopResult(loop=loop_id, iterations=progress.iteration, outcome="unfinished")
+    turn.set(loop_results=(*turn.state.loop_results, result))
+    block(
+        turn, (*files, *dependents(turn.state, files)), f"loop {loop_id} is not finished: {reason}"
+    )

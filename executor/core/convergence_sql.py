@@ -1,0 +1,37 @@
+"""The statements the executor writes itself, for a loop and for OPTIMIZE.
+
+The one-way set difference of an iteration's table and the one before it is an exact fixpoint test:
+it is empty exactly if another iteration would change nothing (WORKFLOWS: loop mathematics).
+"""
+
+from __future__ import annotations
+
+from executor.workflow.names import quote, sql_name, table_name
+from protocol.events import PlannedLoop
+
+
+def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
+    """One number: rows of this iteration's table that the previous one does not have."""
+    table = sql_name(table_name(loop.table, iteration))
+    previous = sql_name(table_name(loop.table, iteration - 1))
+    if loop.probe is not None:
+        return loop.probe.replace("{table}", table).replace("{previous}", previous)
+    columns = "*"
+    if loop.changed_columns is not None:
+        columns = ", ".join(quote(column) for column in loop.changed_columns)
+    return (
+        f"SELECT COUNT(*) AS updated FROM "
+        f"(SELECT {columns} FROM {table} EXCEPT SELECT {columns} FROM {previous}) AS changed"
+    )
+
+
+def alias_sql(loop: PlannedLoop, iteration: int) -> str:
+    """Makes the loop's alias from the table of its last iteration."""
+    if loop.alias is None:
+        raise ValueError(f"loop {loop.id} has no alias")
+    table = sql_name(table_name(loop.table, iteration))
+    return f"CREATE OR REPLACE TABLE {sql_name(loop.alias)} AS SELECT * FROM {table}"
+
+
+def optimize_sql(table: str) -> str:
+    return f"OPTIMIZE {sql_name(table)}"

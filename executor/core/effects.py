@@ -1,0 +1,91 @@
+"""Effects: everything a run can want from the world. The shell performs them in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from protocol.events import Entry, StatementKind
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Append to the record, then show. `durable`: on disk before the next effect is performed."""
+
+    entry: Entry
+    durable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """Read the workflow's directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Open a session on the warehouse."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Close the session, if one is open; answered by `SessionClosed` in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """Read a file of the plan again."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateFile:
+    """Generate the file of `iteration` from that of the iteration before it."""
+
+    loop: str
+    iteration: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Send a statement. `sql` is `None` for a statement of a file: the file holds its text."""
+
+    statement: str
+    kind: StatementKind
+    target: str | None
+    file: str | None
+    attempt: int
+    sql: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRunning:
+    """Cancel whatever is under way at the warehouse: the statement, or opening the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Come back with `DeadlinePassed(prompt)` at this time."""
+
+    prompt: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTimer:
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over for this process."""
+
+    exit_code: int
+
+
+Effect = (
+    Emit | ReadPlan | OpenSession | CloseSession | ReadFile | GenerateFile | Execute
+    | CancelRunning | SetTimer | ClearTimer | Finish
+)  # fmt: skip
+"""Any effect."""

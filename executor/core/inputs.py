@@ -1,0 +1,181 @@
+"""Inputs: everything that can happen to a run.
+
+An input is a fact about the world, already judged where judgement needs no state (an error comes as
+an `ErrorRecord`). Whatever an input says ends up in the first event it causes, so that a log holds
+all of them: `executor.replay.feed` turns such an event back into its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from protocol.decisions import Decision
+from protocol.events import (
+    CancelMode,
+    ErrorRecord,
+    Hello,
+    OptimizeMetrics,
+    Outcome,
+    Plan,
+    PlannedFile,
+    RejectionCode,
+    RowCounts,
+)
+
+Channel = Literal["stdin", "inbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The process is up; `hello` holds all that is known before the plan is read."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRead:
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Usage or configuration is wrong; nothing has been executed."""
+
+    error: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    session_id: str | None
+    elapsed_ms: int
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    error: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    session_id: str | None
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """A file was read again for a retry, or an iteration was generated."""
+
+    file: PlannedFile
+    reason: Literal["reread", "generated"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileUnreadable:
+    """A file could not be read again, or an iteration could not be generated."""
+
+    error: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    statement: str
+    query_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    statement: str
+    elapsed_ms: int
+    query_id: str | None
+    rows: RowCounts | None = None
+    value: int | None = None
+    metrics: OptimizeMetrics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    statement: str
+    elapsed_ms: int
+    query_id: str | None
+    error: ErrorRecord
+    outcome: Outcome
+    evidence: str
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A well-formed decision arrived. `id` is its own or the hash of its content."""
+
+    decision: Decision
+    id: str
+    source: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Undecidable:
+    """A line or file that should have been a decision and is none."""
+
+    code: RejectionCode
+    detail: str
+    source: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    by: Literal["SIGINT", "SIGTERM", "stdout_closed"]
+    mode: CancelMode
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """stdin reached its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something worth telling that changes nothing."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The warehouse makes us wait."""
+
+    reason: Literal["warehouse_starting", "throttled", "queued", "session_reopen"]
+    elapsed_ms: int
+    budget_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Time for a sign of life."""
+
+    busy_ms: int
+    next_by_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The executor itself cannot go on: the record is not writable, or a defect came to light."""
+
+    what: Literal["record", "internal"]
+    error: ErrorRecord
+
+
+Input = (
+    Begun | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | FileRead
+    | FileUnreadable | Submitted | Succeeded | Failed | Decided | Undecidable | DeadlinePassed
+    | StopRequested | InputEnded | Noticed | Delayed | Beat | Broken
+)  # fmt: skip
+"""Any input."""

@@ -1,0 +1,251 @@
+"""The machine: `step(state, input, at)` gives the next state and the effects it asks for.
+
+Theory. A run is a fold of its inputs. `step` is pure: it knows no clock (the time of the input
+comes with it), no files, no network; it cannot wait. Every input leaves what it says in the first
+event it causes, so the recorded events alone bring the same state back (`executor.replay`).
+
+Phases and what leads from one to another:
+
+    Planning --PlanRead--> Connecting --SessionOpened--> (work) ... --> Closing --> Ended
+                                                           |  ^
+         Executing / Rereading / Generating / Asking <-----+--+
+
+An input that cannot happen in the present phase is a defect of the caller: `IllegalInputError`,
+and the state is left as it was. Inputs that may well arrive late (a deadline after the answer, a
+decision after the end) are not illegal; they change nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from executor.core import ending, prompts, work
+from executor.core.effects import Effect, OpenSession, ReadPlan
+from executor.core.inputs import (
+    Beat,
+    Begun,
+    Broken,
+    DeadlinePassed,
+    Decided,
+    Delayed,
+    Failed,
+    FileRead,
+    FileUnreadable,
+    Input,
+    InputEnded,
+    Noticed,
+    PlanRead,
+    Refused,
+    SessionClosed,
+    SessionOpened,
+    SessionRefused,
+    StopRequested,
+    Submitted,
+    Succeeded,
+    Undecidable,
+)
+from executor.core.state import (
+    Closing,
+    Connecting,
+    Ended,
+    Executing,
+    FileProgress,
+    Generating,
+    LoopProgress,
+    Planning,
+    Ready,
+    Rereading,
+    State,
+)
+from executor.core.turn import Turn
+from protocol import exit_codes
+from protocol.base import Cut
+from protocol.events import (
+    Connected,
+    Disconnected,
+    Heartbeat,
+    InputClosed,
+    StatementSubmitted,
+    Waiting,
+    Warned,
+)
+from protocol.events import Connecting as ConnectingEvent
+
+
+class IllegalInputError(Exception):
+    """An input that cannot happen in the present phase; the state is unchanged."""
+
+    def __init__(self, state: State, given: Input) -> None:
+        phase = type(state.phase).__name__
+        super().__init__(f"{type(given).__name__} cannot happen while {phase} (seq {state.seq})")
+
+
+def step(state: State, given: Input, at: datetime) -> tuple[State, tuple[Effect, ...]]:
+    """The next state, and the effects to perform in order. `at` is the input's time, in UTC.
+
+    Errors: `IllegalInputError`.
+    """
+    if isinstance(state.phase, Ended):
+        return state, ()  # the last line is written; nothing follows it
+    turn = Turn(state, at)
+    _take(turn, given)
+    work.proceed(turn)
+    return turn.state, tuple(turn.effects)
+
+
+def _take(turn: Turn, given: Input) -> None:
+    """Lets one input change the state."""
+    match given:
+        case Begun():
+            _expect(turn, given, state_is=Planning, when=turn.state.hello is None)
+            turn.set(hello=given.hello, began=turn.at)
+            turn.emit(given.hello, durable=True)
+            if given.hello.settings is not None:
+                turn.want(ReadPlan())
+        case Refused():
+            _expect(turn, given, state_is=Planning)
+            ending.finish(turn, exit_codes.USAGE, given.error)
+        case PlanRead():
+            _expect(turn, given, state_is=Planning)
+            _plan_read(turn, given)
+        case SessionOpened():
+            _expect(turn, given, state_is=Connecting)
+            _session_opened(turn, given)
+        case SessionRefused():
+            _expect(turn, given, state_is=Connecting)
+            cancelled = turn.state.stop is not None
+            code = exit_codes.CANCELLED if cancelled else exit_codes.NEVER_CONNECTED
+            ending.finish(turn, code, given.error)
+        case SessionClosed():
+            _expect(turn, given, state_is=Closing)
+            _session_closed(turn, given)
+        case FileRead():
+            _expect(turn, given, state_is=(Rereading, Generating))
+            work.file_read(turn, given)
+        case FileUnreadable():
+            _expect(turn, given, state_is=(Rereading, Generating))
+            work.file_unreadable(turn, given)
+        case Submitted():
+            _executing(turn, given, given.statement)
+            turn.emit(StatementSubmitted(statement=given.statement, query_id=given.query_id))
+        case Succeeded():
+            work.succeeded(turn, given, _executing(turn, given, given.statement))
+        case Failed():
+            work.failed(turn, given, _executing(turn, given, given.statement))
+        case Decided():
+            prompts.decided(turn, given)
+        case Undecidable():
+            prompts.undecidable(turn, given)
+        case DeadlinePassed():
+            prompts.deadline_passed(turn, given)
+        case StopRequested():
+            prompts.request_stop(turn, given.by, given.mode)
+        case Broken():
+            in_record = given.what == "record"
+            ending.flaw(turn, record_broken=in_record, internal=not in_record)
+            ending.finish(turn, ending.exit_code(turn.state), given.error)
+        case InputEnded() | Noticed() | Delayed() | Beat():
+            _tell(turn, given)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _plan_read(turn: Turn, given: PlanRead) -> None:
+    plan = given.plan
+    if isinstance(plan.files, Cut) or isinstance(plan.loops, Cut):
+        raise TypeError("a plan that was cut for the wire must be resolved before it is used")
+    turn.emit(plan)
+    turn.set(
+        files=plan.files,
+        loops=plan.loops,
+        progress={file.id: FileProgress() for file in plan.files},
+        loop_progress={loop.id: LoopProgress() for loop in plan.loops},
+    )
+    settings = turn.state.settings
+    if settings.dry_run:
+        ending.finish(turn, exit_codes.SUCCEEDED, None)
+        return
+    turn.set(phase=Connecting())
+    turn.emit(
+        ConnectingEvent(
+            host=settings.host,
+            http_path=settings.http_path,
+            auth=settings.auth,
+            catalog=settings.catalog,
+            schema=settings.schema,
+        )
+    )
+    turn.want(OpenSession())
+
+
+def _session_opened(turn: Turn, given: SessionOpened) -> None:
+    settings = turn.state.settings
+    turn.set(connected=True, session_id=given.session_id, phase=Ready())
+    turn.emit(
+        Connected(
+            host=settings.host,
+            http_path=settings.http_path,
+            auth=settings.auth,
+            catalog=settings.catalog,
+            schema=settings.schema,
+            session_id=given.session_id,
+            elapsed_ms=given.elapsed_ms,
+            settings=dict(given.settings),
+        )
+    )
+
+
+def _session_closed(turn: Turn, given: SessionClosed) -> None:
+    closing = turn.state.phase
+    assert isinstance(closing, Closing)
+    turn.set(connected=False)
+    turn.emit(
+        Disconnected(
+            session_id=given.session_id,
+            reason="suspended" if closing.suspended else "finished",
+            elapsed_ms=given.elapsed_ms,
+        )
+    )
+    if closing.suspended:
+        ending.suspend_line(turn)
+    else:
+        ending.finish(turn, ending.exit_code(turn.state), closing.error)
+
+
+def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
+    """Inputs that are recorded and change nothing."""
+    match given:
+        case InputEnded():
+            turn.emit(InputClosed())
+        case Noticed(code, detail):
+            turn.emit(Warned(code=code, detail=detail))
+        case Delayed(reason, elapsed_ms, budget_ms):
+            turn.emit(Waiting(reason=reason, elapsed_ms=elapsed_ms, budget_ms=budget_ms))
+        case Beat(busy_ms, next_by_ms):
+            phase = turn.state.phase
+            statement = phase.statement if isinstance(phase, Executing) else None
+            turn.emit(
+                Heartbeat(
+                    phase=type(phase).__name__.lower(),
+                    statement=statement,
+                    busy_ms=busy_ms,
+                    next_by_ms=next_by_ms,
+                )
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _expect(
+    turn: Turn, given: Input, *, state_is: type | tuple[type, ...], when: bool = True
+) -> None:
+    if not (when and isinstance(turn.state.phase, state_is)):
+        raise IllegalInputError(turn.state, given)
+
+
+def _executing(turn: Turn, given: Input, statement: str) -> Executing:
+    phase = turn.state.phase
+    if not isinstance(phase, Executing) or phase.statement != statement:
+        raise IllegalInputError(turn.state, given)
+    return phase

@@ -1,0 +1,435 @@
+"""Asking, and taking answers: from decisions given in advance, policies, memory, or live.
+
+A prompt is durable state with an id (`p1`, `p2`, ... never reused), settled exactly once. Answers
+are tried in this order: a decision that was waiting for it, a policy rule, an answer the caller
+asked to be remembered, a live decision, the deadline. An answer that does not fit is rejected with
+an event and the prompt stays open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, assert_never, cast
+
+from executor.core import answers, ending, policy
+from executor.core.effects import CancelRunning, ClearTimer, SetTimer
+from executor.core.inputs import DeadlinePassed, Decided, Undecidable
+from executor.core.state import (
+    Asking,
+    Closing,
+    Connecting,
+    ErrorQuestion,
+    Executing,
+    FileStatement,
+    KeptDecision,
+    LoopStatement,
+    Planning,
+    Policy,
+    Question,
+    Ready,
+    Settled,
+    State,
+    Task,
+)
+from executor.core.statements import planned_statement
+from executor.core.turn import Turn, timestamp
+from executor.workflow.names import table_name
+from protocol.codec import fields_of
+from protocol.decisions import Cancel, Decide, Ping, SetPolicy
+from protocol.events import (
+    CancelMode,
+    CancelRequested,
+    Choice,
+    ChoiceName,
+    DecisionAccepted,
+    DecisionRejected,
+    ErrorPrompt,
+    ErrorRecord,
+    Outcome,
+    PromptResolved,
+    RejectionCode,
+)
+
+AUTOMATIC_RETRIES = 3
+"""How often a rule or a remembered answer may retry one statement before somebody must look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a prompt tells, beside its choices."""
+
+    title: str
+    evidence: str
+    outcome: Outcome = "not_committed"
+    error: ErrorRecord | None = None
+    file: str | None = None
+    statement: str | None = None
+    loop: str | None = None
+    attempt: int = 1
+    already_done: tuple[str, ...] = ()
+    dependents: tuple[str, ...] = ()
+
+
+# --- asking -----------------------------------------------------------------------------------
+
+
+def ask_about_statement(
+    turn: Turn, task: Task, error: ErrorRecord, outcome: Outcome, evidence: str
+) -> None:
+    """Asks what to do about a statement that did not finish well."""
+    state = turn.state
+    planned, _ = planned_statement(state, task)
+    question = ErrorQuestion(task, error)
+    choices = answers.error_choices(state, question, outcome, idempotent=planned.idempotent)
+    what = "has an unknown outcome" if outcome == "unknown" else "failed"
+    where = planned.id
+    wording = Wording(
+        title="",
+        evidence=evidence,
+        outcome=outcome,
+        error=error,
+        statement=planned.id,
+        attempt=state.attempts.get(planned.id, 1),
+    )
+    match task:
+        case FileStatement(file_id, index):
+            file = state.file(file_id)
+            where = f"{planned.id} in {file.path}, line {error.line or planned.line},"
+            needing = {file_id}
+            if file.loop is not None:
+                needing = {one.id for one in state.files if one.loop == file.loop}
+            wording = replace(
+                wording,
+                file=file_id,
+                loop=file.loop,
+                already_done=tuple(done.id for done in file.statements[:index]),
+                dependents=answers.dependents(state, needing),
+            )
+        case LoopStatement(loop_id, iteration, _):
+            loop = state.loop(loop_id)
+            where = f"{planned.id} ({table_name(loop.table, iteration)})"
+            files = {one.id for one in state.files if one.loop == loop_id}
+            wording = replace(wording, loop=loop_id, dependents=answers.dependents(state, files))
+        case _:
+            pass
+    wording = replace(wording, title=f"{where} {what}: {error.class_}")
+    ask(turn, question, wording, choices)
+
+
+def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice, ...]) -> None:
+    """Opens the next prompt; answers that are already there settle it at once."""
+    settings = turn.state.settings
+    number = turn.state.asked + 1
+    prompt_id = f"p{number}"
+    deadline = turn.at + timedelta(milliseconds=settings.prompt_timeout_ms)
+    prompt = ErrorPrompt(
+        prompt=prompt_id,
+        digest="",
+        title=wording.title,
+        file=wording.file,
+        statement=wording.statement,
+        loop=wording.loop,
+        error=wording.error,
+        attempt=wording.attempt,
+        outcome=wording.outcome,
+        evidence=wording.evidence,
+        already_done=wording.already_done,
+        dependents=wording.dependents,
+        choices=choices,
+        unanswered=settings.on_unanswered,
+        deadline=timestamp(deadline),
+        answer_with=json.dumps(
+            {"type": "decide", "prompt": prompt_id, "choice": choices[0].choice},
+            separators=(",", ":"),
+        ),
+    )
+    prompt = replace(prompt, digest=digest_of(prompt))
+    asking = Asking(prompt=prompt, question=question)
+    turn.set(asked=number, phase=asking)
+    turn.emit(prompt, durable=True)
+    _answer_in_advance(turn, asking)
+    if turn.state.phase == asking:
+        _answer_by_rule(turn, asking)
+    if turn.state.phase == asking:
+        turn.want(SetTimer(prompt_id, deadline))
+
+
+def digest_of(prompt: ErrorPrompt) -> str:
+    """Twelve hexadecimal digits that change when what is asked does."""
+    fields = fields_of(prompt)
+    asked = {name: fields[name] for name in ("title", "statement", "attempt", "outcome", "choices")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _answer_in_advance(turn: Turn, asking: Asking) -> None:
+    prompt_id = asking.prompt.prompt
+    waiting = [kept for kept in turn.state.kept if kept.decision.prompt == prompt_id]
+    turn.set(kept=tuple(kept for kept in turn.state.kept if kept not in waiting))
+    for kept in waiting:
+        refusal = _refusal(turn.state, kept.decision)
+        if refusal is None:
+            _settle(turn, kept)
+        else:
+            _reject(turn, *refusal, kept)
+
+
+def _answer_by_rule(turn: Turn, asking: Asking) -> None:
+    """Tries the policy, then what the caller asked to be remembered."""
+    state, prompt = turn.state, asking.prompt
+    path, kind = _place(state, asking)
+    number = policy.choose(state.policy, prompt, path, kind)
+    if number is not None:
+        choice = cast(ChoiceName, state.policy.rules[number].choose)
+        if _may_choose_alone(turn, asking, choice):
+            turn.set(policy=policy.used(state.policy, number))
+            resolve(turn, asking, choice, how="policy", source="policy", by=f"rule {number + 1}")
+            return
+    remembered = state.remembered.get(prompt.error.fingerprint) if prompt.error else None
+    if remembered is not None:
+        choice, by = remembered
+        offered = any(choice == one.choice for one in prompt.choices)
+        if offered and _may_choose_alone(turn, asking, choice):
+            reason = "remembered for this error"
+            resolve(turn, asking, choice, how="policy", source="policy", by=by, reason=reason)
+            return
+    if state.policy.rules and state.policy.unmatched == "abort":
+        resolve(turn, asking, "abort", how="policy", source="policy", by="unmatched")
+
+
+def _may_choose_alone(turn: Turn, asking: Asking, choice: ChoiceName) -> bool:
+    if choice != "retry":
+        return True
+    about = asking.prompt.statement or asking.prompt.loop or ""
+    count = turn.state.automatic.get(about, 0)
+    turn.set(automatic={**turn.state.automatic, about: count + 1})
+    return count < AUTOMATIC_RETRIES
+
+
+def _place(state: State, asking: Asking) -> tuple[str | None, str | None]:
+    """Path of the file and kind of the statement a prompt is about."""
+    path = state.file(asking.prompt.file).path if asking.prompt.file is not None else None
+    if isinstance(asking.question, ErrorQuestion):
+        return path, planned_statement(state, asking.question.task)[0].kind
+    return path, None
+
+
+# --- settling ---------------------------------------------------------------------------------
+
+
+def resolve(
+    turn: Turn,
+    asking: Asking,
+    choice: ChoiceName,
+    *,
+    how: Any,
+    source: Any,
+    by: str | None = None,
+    reason: str | None = None,
+    iterations: int | None = None,
+) -> None:
+    """Settles the open prompt with a choice it offers, and carries the choice out."""
+    _close_prompt(turn, asking, choice, how=how, source=source, by=by, reason=reason)
+    if choice == "abort" and asking.prompt.outcome == "unknown":
+        ending.flaw(turn, unknown_write=True)
+    answers.take(turn, asking, choice, iterations)
+
+
+def _close_prompt(
+    turn: Turn,
+    asking: Asking,
+    choice: ChoiceName | None,
+    *,
+    how: Any,
+    source: Any,
+    by: str | None,
+    reason: str | None,
+) -> None:
+    prompt_id = asking.prompt.prompt
+    turn.emit(
+        PromptResolved(
+            prompt=prompt_id, how=how, choice=choice, source=source, by=by, reason=reason
+        ),
+        durable=True,
+    )
+    turn.set(settled={**turn.state.settled, prompt_id: Settled(choice=choice, how=how, by=by)})
+    turn.want(ClearTimer(prompt_id))
+
+
+def deadline_passed(turn: Turn, passed: DeadlinePassed) -> None:
+    """Nobody answered in time."""
+    asking = turn.state.phase
+    if not isinstance(asking, Asking) or asking.prompt.prompt != passed.prompt:
+        return  # the answer was faster than the timer
+    wanted = turn.state.settings.on_unanswered
+    if wanted == "suspend":
+        ending.close(turn, suspended=True)
+        return
+    offered = any(wanted == choice.choice for choice in asking.prompt.choices)
+    resolve(turn, asking, wanted if offered else "abort", how="timeout", source=None)
+
+
+def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
+    """Stops the run: at once, or after the statement that executes."""
+    phase = turn.state.phase
+    if turn.state.stop == "now" or isinstance(phase, Closing):
+        return  # it is stopping already
+    turn.emit(CancelRequested(by=by, mode=mode), durable=True)
+    turn.set(stop=mode)
+    if isinstance(phase, Asking):
+        _close_prompt(turn, phase, None, how="cancelled", source=None, by=by, reason=None)
+        if phase.prompt.outcome == "unknown":
+            ending.flaw(turn, unknown_write=True)
+        turn.set(phase=Ready())
+    elif isinstance(phase, Planning):
+        turn.set(phase=Ready())
+    elif isinstance(phase, Connecting) or (isinstance(phase, Executing) and mode == "now"):
+        turn.want(CancelRunning())
+
+
+# --- decisions --------------------------------------------------------------------------------
+
+
+def decided(turn: Turn, arrived: Decided) -> None:
+    """Takes in a decision from stdin or the inbox."""
+    if arrived.id in turn.state.seen:
+        return  # the same decision again has no effect
+    turn.set(seen=turn.state.seen | {arrived.id})
+    decision = arrived.decision
+    if decision.run is not None and decision.run != turn.state.run:
+        detail = f"the decision is for run {decision.run}, this is {turn.state.run}"
+        _reject_decision(turn, "wrong_run", detail, arrived)
+        return
+    match decision:
+        case Decide():
+            _decide(turn, KeptDecision(decision, arrived.id, arrived.source), arrived)
+        case Cancel():
+            _accepted(turn, arrived, "cancel", by=decision.by, mode=decision.mode)
+            request_stop(turn, "decision", decision.mode)
+        case SetPolicy():
+            _accepted(
+                turn,
+                arrived,
+                "policy",
+                by=decision.by,
+                rules=decision.rules,
+                unmatched=decision.unmatched,
+            )
+            uses = (0,) * len(decision.rules)
+            turn.set(policy=Policy(decision.rules, uses, decision.unmatched))
+            if isinstance(turn.state.phase, Asking):
+                _answer_by_rule(turn, turn.state.phase)
+        case Ping():
+            _accepted(turn, arrived, "ping", nonce=decision.nonce)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _decide(turn: Turn, kept: KeptDecision, arrived: Decided) -> None:
+    phase = turn.state.phase
+    is_open = isinstance(phase, Asking) and phase.prompt.prompt == kept.decision.prompt
+    refusal = _refusal(turn.state, kept.decision)
+    if refusal is not None:
+        _reject(turn, *refusal, kept)
+        return
+    decision = kept.decision
+    _accepted(
+        turn,
+        arrived,
+        "decide",
+        kept=not is_open,
+        prompt=decision.prompt,
+        choice=decision.choice,
+        digest=decision.digest,
+        by=decision.by,
+        reason=decision.reason,
+        params=decision.params,
+        remember=decision.remember,
+    )
+    if is_open:
+        _settle(turn, kept)
+    else:
+        turn.set(kept=(*turn.state.kept, kept))
+
+
+def _refusal(state: State, decision: Decide) -> tuple[RejectionCode, str] | None:
+    """Why a decision cannot be taken for its prompt now; `None` if it can, or can be kept."""
+    if not re.fullmatch(r"p[1-9][0-9]{0,8}", decision.prompt):
+        return "unknown_prompt", f"{decision.prompt!r} is no prompt's id; they are p1, p2, ..."
+    settled = state.settled.get(decision.prompt)
+    if settled is not None:
+        by = f" by {settled.by}" if settled.by else ""
+        return (
+            "already_resolved",
+            f"{decision.prompt} was settled with {settled.choice!r} ({settled.how}{by})",
+        )
+    asking = state.phase
+    if not isinstance(asking, Asking) or asking.prompt.prompt != decision.prompt:
+        return None
+    if decision.digest is not None and decision.digest != asking.prompt.digest:
+        return "stale", f"the prompt's digest is {asking.prompt.digest}: read it again"
+    offered = [choice.choice for choice in asking.prompt.choices]
+    if decision.choice not in offered:
+        return "not_offered", f"{decision.prompt} offers {', '.join(offered)}"
+    iterations = (decision.params or {}).get("iterations", 1)
+    if iterations < 1:
+        return "malformed", "params.iterations must be 1 or more"
+    return None
+
+
+def _settle(turn: Turn, kept: KeptDecision) -> None:
+    asking, decision = turn.state.phase, kept.decision
+    if not isinstance(asking, Asking):
+        raise ValueError(f"{decision.prompt} is not open")
+    choice = cast(ChoiceName, decision.choice)
+    if decision.remember is not None and asking.prompt.error is not None:
+        fingerprint = asking.prompt.error.fingerprint
+        turn.set(remembered={**turn.state.remembered, fingerprint: (choice, decision.by)})
+    resolve(
+        turn,
+        asking,
+        choice,
+        how="decision",
+        source=kept.source,
+        by=decision.by,
+        reason=decision.reason,
+        iterations=(decision.params or {}).get("iterations"),
+    )
+
+
+def _accepted(turn: Turn, arrived: Decided, kind: Any, *, kept: bool = False, **facts: Any) -> None:
+    turn.emit(
+        DecisionAccepted(id=arrived.id, kind=kind, source=arrived.source, kept=kept, **facts),
+        durable=True,
+    )
+
+
+def _reject(turn: Turn, code: RejectionCode, detail: str, kept: KeptDecision) -> None:
+    _reject_decision(turn, code, detail, Decided(kept.decision, kept.id, kept.source))
+
+
+def _reject_decision(turn: Turn, code: RejectionCode, detail: str, arrived: Decided) -> None:
+    decision = arrived.decision
+    asked = decision if isinstance(decision, Decide) else None
+    turn.emit(
+        DecisionRejected(
+            id=arrived.id,
+            code=code,
+            detail=detail,
+            source=arrived.source,
+            prompt=asked.prompt if asked else None,
+            choice=asked.choice if asked else None,
+            digest=asked.digest if asked else None,
+            run_named=decision.run,
+        )
+    )
+
+
+def undecidable(turn: Turn, arrived: Undecidable) -> None:
+    """Something on a channel for decisions that is none."""
+    turn.emit(
+        DecisionRejected(id=None, code=arrived.code, detail=arrived.detail, source=arrived.source)
+    )

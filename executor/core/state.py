@@ -1,0 +1,303 @@
+"""The state of a run: everything the recorded log says, and nothing else.
+
+Theory. A run is in exactly one *phase*; a phase holds what only makes sense while it lasts (the
+statement that executes, the prompt that is open), so that a state that asks nothing cannot hold a
+question. Beside the phase stand the facts that outlive it: how far each file and loop has come,
+what was asked and settled, what the tables hold. All values are immutable; a step makes a new
+state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from protocol.decisions import Decide
+from protocol.events import (
+    CancelMode,
+    ChoiceName,
+    ErrorPrompt,
+    ErrorRecord,
+    Hello,
+    LoopResult,
+    PlannedFile,
+    PlannedLoop,
+    Settings,
+)
+from protocol.policy import Rule
+
+# --- what can execute -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatement:
+    """Statement `index` (from 0) of a file."""
+
+    file: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStatement:
+    """A statement of the executor's own, for one iteration of a loop."""
+
+    loop: str
+    iteration: int
+    what: Literal["probe", "alias", "optimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptimize:
+    """OPTIMIZE of a table the run leaves behind."""
+
+    table: str
+    number: int
+
+
+Task: TypeAlias = FileStatement | LoopStatement | OutputOptimize
+
+# --- phases -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """Nothing is known yet but the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """A session is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Nothing is under way; lasts only until the end of the step that caused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executing:
+    task: Task
+    statement: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    """A file is read again because its statement at `index` is to be retried."""
+
+    file: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Generating:
+    loop: str
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorQuestion:
+    """A statement failed, or its outcome is not known."""
+
+    task: Task
+    error: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LoopQuestion:
+    """A loop has not been shown to have converged: more iterations, or was the test not run?"""
+
+    loop: str
+    iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuestion:
+    """A file cannot be read again as it is, or an iteration cannot be generated."""
+
+    phase: Rereading | Generating
+    error: ErrorRecord
+
+
+Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    prompt: ErrorPrompt
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The session is being closed; `suspended` tells which last line will follow."""
+
+    suspended: bool
+    error: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    exit_code: int
+
+
+Phase: TypeAlias = (
+    Planning | Connecting | Ready | Executing | Rereading | Generating | Asking | Closing | Ended
+)
+
+# --- progress ---------------------------------------------------------------------------------
+
+FileStatus = Literal["pending", "running", "completed", "failed", "skipped", "not_needed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress:
+    status: FileStatus = "pending"
+    started: datetime | None = None
+    done: int = 0
+    """How many statements have committed, from the first on."""
+    rows: int | None = None
+
+
+LoopStage = Literal[
+    "pending", "iterating", "probing", "optimizing", "aliasing", "settled", "broken", "left_out"
+]
+"""What a loop needs next: the file of its iteration, the convergence test, OPTIMIZE, its alias;
+or nothing more, because it is settled, cannot go on, or was not asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopProgress:
+    stage: LoopStage = "pending"
+    iteration: int = 0
+    limit: int = 0
+    generated: bool = False
+    """True if the current iteration's file was generated."""
+    started: datetime | None = None
+    """When the current iteration began."""
+    accepted: bool = False
+    """True if the caller chose to publish without convergence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    statement: str
+    path: str
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDecision:
+    """A decision for a prompt that has not come yet."""
+
+    decision: Decide
+    id: str
+    source: Literal["stdin", "inbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a prompt ended, to tell those who answer late."""
+
+    choice: str | None
+    how: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Rules in force, and how often each has been used."""
+
+    rules: tuple[Rule, ...] = ()
+    uses: tuple[int, ...] = ()
+    unmatched: Literal["ask", "suspend", "abort"] = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Flaws:
+    """What happened that a well-finished run does not have; decides the exit code."""
+
+    unknown_write: bool = False
+    record_broken: bool = False
+    internal: bool = False
+    cancelled: bool = False
+    aborted: bool = False
+    loop_aborted: bool = False
+    unfinished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    run: str
+    phase: Phase = field(default_factory=Planning)
+    seq: int = 0
+    digest: bytes = b""
+    began: datetime | None = None
+    hello: Hello | None = None
+    connected: bool = False
+    session_id: str | None = None
+
+    files: tuple[PlannedFile, ...] = ()
+    """In the order in which they run; generated iterations stand after their loop's last file."""
+    loops: tuple[PlannedLoop, ...] = ()
+    progress: Mapping[str, FileProgress] = field(default_factory=dict)
+    loop_progress: Mapping[str, LoopProgress] = field(default_factory=dict)
+    loop_results: tuple[LoopResult, ...] = ()
+    current: str | None = None
+    """The file under way."""
+    blocked: Mapping[str, str] = field(default_factory=dict)
+    """Files that will be skipped, each with the reason."""
+
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    """Times each statement has been sent."""
+    counts: Counts = field(default_factory=Counts)
+    tables: Mapping[str, int | None] = field(default_factory=dict)
+    """Tables written and not dropped, with the rows last reported."""
+    optimized: frozenset[str] = frozenset()
+    """Outputs that OPTIMIZE has been tried on."""
+    slowest: tuple[Slow, ...] = ()
+
+    asked: int = 0
+    settled: Mapping[str, Settled] = field(default_factory=dict)
+    kept: tuple[KeptDecision, ...] = ()
+    seen: frozenset[str] = frozenset()
+    """Ids of the decisions taken in, accepted or not."""
+    policy: Policy = field(default_factory=Policy)
+    remembered: Mapping[str, tuple[ChoiceName, str | None]] = field(default_factory=dict)
+    """Choice (and who made it) to repeat, by the error's fingerprint."""
+    automatic: Mapping[str, int] = field(default_factory=dict)
+    """How often each statement was retried without anybody looking."""
+
+    stop: CancelMode | None = None
+    flaws: Flaws = field(default_factory=Flaws)
+
+    @property
+    def settings(self) -> Settings:
+        """The caller's settings. Errors: `ValueError` before a run has begun or without them."""
+        if self.hello is None or self.hello.settings is None:
+            raise ValueError("a run without settings has nothing to go on with")
+        return self.hello.settings
+
+    def file(self, file_id: str) -> PlannedFile:
+        """The planned file of this id. Errors: `KeyError`."""
+        for file in self.files:
+            if file.id == file_id:
+                return file
+        raise KeyError(file_id)
+
+    def loop(self, loop_id: str) -> PlannedLoop:
+        """The planned loop of this id. Errors: `KeyError`."""
+        for loop in self.loops:
+            if loop.id == loop_id:
+                return loop
+        raise KeyError(loop_id)

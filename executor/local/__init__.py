@@ -1,0 +1,1 @@
+"""The embedded warehouse: Databricks SQL over Thrift on loopback, executed by DuckDB."""

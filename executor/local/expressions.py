@@ -1,0 +1,611 @@
+"""Expressions: one Databricks expression tree in, one typed piece of DuckDB SQL out.
+
+``Expressions.value`` dispatches on the class of the node. A node that no method here handles is
+refused (UNSUPPORTED_FEATURE): the translation never passes on what it does not understand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlglot import exp
+
+from executor.local import sqltypes as t
+from executor.local.dialect import position_of
+from executor.local.errors import SqlError, mismatch, unsupported
+from executor.local.scope import Column, Scope, fields
+from executor.local.sqltypes import SqlType
+from executor.local.values import Value, cast, fresh, implicit, string_literal, unify
+
+Query = Callable[[exp.Expression, Scope], tuple[str, list[Column]]]
+Calls = Callable[["Expressions", str, exp.Expression, Scope], Value]
+
+
+class Expressions:
+    """Translates expressions; ``query`` and ``call`` are given so that modules stay apart."""
+
+    def __init__(
+        self, query: Query, call: Calls, params: dict[str, Value], facts: dict[str, str]
+    ) -> None:
+        self.query = query
+        self.call = call
+        self.params = params
+        self.facts = facts  # catalog, schema, user: what current_…() answers
+        self._positional = 0
+
+    def value(self, node: exp.Expression, scope: Scope) -> Value:
+        method = self._METHODS.get(type(node))
+        if method is None:
+            for kind, candidate in self._METHODS.items():
+                if isinstance(node, kind):
+                    method = candidate
+                    break
+        if method is None:
+            raise unsupported(
+                type(node).__name__.upper(), f"this expression: {_shown(node)}"
+            ).at(*position_of(node))
+        try:
+            return method(self, node, scope)
+        except SqlError as exc:
+            raise exc.at(*position_of(node)) from None
+
+    def values(self, nodes: list[exp.Expression], scope: Scope) -> list[Value]:
+        return [self.value(n, scope) for n in nodes]
+
+    def condition(self, node: exp.Expression, scope: Scope) -> str:
+        value = self.value(node, scope)
+        if value.type is not None and value.type.name not in ("boolean", "void"):
+            if value.type.name != "string":
+                raise mismatch(
+                    f'The condition {_shown(node)} should be "BOOLEAN" but is '
+                    f'"{t.spark_name(value.type)}".'
+                )
+            value = cast(value, t.BOOLEAN)
+        return value.sql
+
+    # literals, names -----------------------------------------------------------------------
+
+    def _literal(self, node: exp.Literal, scope: Scope) -> Value:
+        text = str(node.this)
+        if node.is_string:
+            return string_literal(text)
+        if "e" in text.lower():
+            return Value(f"CAST({t.text(text)} AS DOUBLE)", t.DOUBLE, (float(text),))
+        if "." in text:
+            digits = text.replace(".", "").lstrip("0")
+            scale = len(text.split(".")[1])
+            return Value(
+                f"CAST({t.text(text)} AS DECIMAL({max(len(digits), scale, 1)},{scale}))",
+                SqlType("decimal", (max(len(digits), scale, 1), scale)),
+            )
+        number = int(text)
+        if number < 1 << 31:
+            return Value(text, t.INT, (number,))
+        if number < 1 << 63:
+            return Value(text, t.BIGINT, (number,))
+        kind = SqlType("decimal", (len(str(number)), 0))
+        return Value(f"CAST({t.text(text)} AS {t.duck_name(kind)})", kind)
+
+    def _raw(self, node: exp.RawString, scope: Scope) -> Value:
+        return string_literal(str(node.this))
+
+    def _hex(self, node: exp.HexString, scope: Scope) -> Value:
+        return Value(f"unhex({t.text(str(node.this))})", t.BINARY)
+
+    def _null(self, node: exp.Null, scope: Scope) -> Value:
+        return Value("NULL", t.VOID, (None,))
+
+    def _boolean(self, node: exp.Boolean, scope: Scope) -> Value:
+        return Value("TRUE" if node.this else "FALSE", t.BOOLEAN, (bool(node.this),))
+
+    def _column(self, node: exp.Column, scope: Scope) -> Value:
+        return scope.resolve([p.name for p in node.parts])
+
+    def _identifier(self, node: exp.Identifier, scope: Scope) -> Value:
+        return scope.resolve([node.name])
+
+    def _dot(self, node: exp.Dot, scope: Scope) -> Value:
+        parts: list[str] = []
+        inner: exp.Expression = node
+        while isinstance(inner, exp.Dot):
+            parts.append(inner.expression.name)
+            inner = inner.this
+        parts.reverse()
+        if isinstance(inner, exp.Column):
+            return scope.resolve([p.name for p in inner.parts] + parts)
+        return fields(self.value(inner, scope), parts)
+
+    def _placeholder(self, node: exp.Placeholder, scope: Scope) -> Value:
+        name = str(node.this or "")
+        if not name:
+            name = str(self._positional)
+            self._positional += 1
+        found = self.params.get(name.lower())
+        if found is None:
+            raise SqlError(
+                "UNBOUND_SQL_PARAMETER",
+                f"Found the unbound parameter: {name}. Please, fix args and provide a mapping of "
+                "the parameter to a SQL literal.",
+            )
+        return found
+
+    def _paren(self, node: exp.Paren, scope: Scope) -> Value:
+        inner = self.value(node.this, scope)
+        return Value(f"({inner.sql})", inner.type, inner.const)
+
+    # operators -----------------------------------------------------------------------------
+
+    def _arithmetic(self, node: exp.Binary, scope: Scope) -> Value:
+        sign = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}[type(node)]  # type: ignore[index]
+        return arithmetic(sign, self.value(node.left, scope), self.value(node.right, scope))
+
+    def _divide(self, node: exp.Div, scope: Scope) -> Value:
+        return divide(self.value(node.left, scope), self.value(node.right, scope))
+
+    def _modulo(self, node: exp.Mod, scope: Scope) -> Value:
+        return modulo(self.value(node.left, scope), self.value(node.right, scope))
+
+    def _int_div(self, node: exp.IntDiv, scope: Scope) -> Value:
+        left, right = (_number(self.value(n, scope)) for n in (node.left, node.right))
+        if left.type is not None and not left.type.integral:
+            raise unsupported("DIV", "DIV on anything but integers")
+        return Value(f"(CAST({left.sql} AS BIGINT) // {right.sql})", t.BIGINT)
+
+    def _negate(self, node: exp.Neg, scope: Scope) -> Value:
+        if isinstance(node.this, exp.Literal) and not node.this.is_string:
+            inner = self._literal(node.this, scope)
+            if node.this.name in ("2147483648", "9223372036854775808"):
+                smallest = t.INT if len(node.this.name) == 10 else t.BIGINT
+                return Value(
+                    f"CAST('-{node.this.name}' AS {t.duck_name(smallest)})",
+                    smallest,
+                    (-int(node.this.name),),
+                )
+            const = (-inner.const[0],) if inner.const else None
+            return Value(f"-{inner.sql}", inner.type, const)
+        inner = _number(self.value(node.this, scope), interval=True)
+        return Value(f"(-{inner.sql})", inner.type)
+
+    def _bitwise(self, node: exp.Binary, scope: Scope) -> Value:
+        left, right = self.value(node.left, scope), self.value(node.right, scope)
+        kind = t.common(_number(left).type, _number(right).type)
+        if kind is None or not kind.integral:
+            raise mismatch(f"Bitwise operators need integers: {_shown(node)}.")
+        left, right = implicit(left, kind), implicit(right, kind)
+        if isinstance(node, exp.BitwiseXor):
+            return Value(f"xor({_widened(left, kind)}, {_widened(right, kind)})", kind)
+        sign = "&" if isinstance(node, exp.BitwiseAnd) else "|"
+        return Value(f"({_widened(left, kind)} {sign} {_widened(right, kind)})", kind)
+
+    def _bitwise_not(self, node: exp.BitwiseNot, scope: Scope) -> Value:
+        inner = self.value(node.this, scope)
+        return Value(f"(~{inner.sql})", inner.type)
+
+    def _shift(self, node: exp.Binary, scope: Scope) -> Value:
+        name = "shiftleft" if isinstance(node, exp.BitwiseLeftShift) else "shiftright"
+        return self.call(
+            self, name, exp.Anonymous(this=name, expressions=[node.left, node.right]), scope
+        )
+
+    def _compare(self, node: exp.Binary, scope: Scope) -> Value:
+        sign = self._SIGNS[type(node)]
+        left, right = self.value(node.left, scope), self.value(node.right, scope)
+        if isinstance(right.type, SqlType) and right.type.name == "map":
+            raise mismatch("Maps cannot be compared.")
+        (left, right), kind = unify([left, right])
+        if kind is not None and kind.nested and sign in ("<", "<=", ">", ">="):
+            raise unsupported("COMPARISON_OF_STRUCTS", "ordering comparisons of arrays and structs")
+        return Value(f"({left.sql} {sign} {right.sql})", t.BOOLEAN)
+
+    def _logical(self, node: exp.Connector, scope: Scope) -> Value:
+        word = "AND" if isinstance(node, exp.And) else "OR"
+        parts = [self.condition(p, scope) for p in node.flatten()]
+        return Value("(" + f" {word} ".join(parts) + ")", t.BOOLEAN)
+
+    def _not(self, node: exp.Not, scope: Scope) -> Value:
+        return Value(f"(NOT {self.condition(node.this, scope)})", t.BOOLEAN)
+
+    def _is(self, node: exp.Is, scope: Scope) -> Value:
+        right = node.expression
+        word = "NULL" if isinstance(right, exp.Null) else str(right.sql()).upper()
+        if word not in ("NULL", "TRUE", "FALSE"):
+            raise unsupported("IS", f"IS {word}")
+        return Value(f"({self.value(node.this, scope).sql} IS {word})", t.BOOLEAN)
+
+    def _between(self, node: exp.Between, scope: Scope) -> Value:
+        values = self.values([node.this, node.args["low"], node.args["high"]], scope)
+        (x, low, high), _ = unify(values)
+        return Value(f"({x.sql} BETWEEN {low.sql} AND {high.sql})", t.BOOLEAN)
+
+    def _in(self, node: exp.In, scope: Scope) -> Value:
+        query = node.args.get("query")
+        if query is not None:
+            left = (
+                "(" + ", ".join(v.sql for v in self.values(node.this.expressions, scope)) + ")"
+                if isinstance(node.this, exp.Tuple)
+                else self.value(node.this, scope).sql
+            )
+            inner, _ = self.query(query, scope.inner())
+            return Value(f"({left} IN ({inner}))", t.BOOLEAN)
+        if isinstance(node.this, exp.Tuple):
+            left = "(" + ", ".join(v.sql for v in self.values(node.this.expressions, scope)) + ")"
+            rows = [
+                "(" + ", ".join(v.sql for v in self.values(e.expressions, scope)) + ")"
+                for e in node.expressions
+            ]
+            return Value(f"({left} IN ({', '.join(rows)}))", t.BOOLEAN)
+        values, _ = unify(self.values([node.this, *node.expressions], scope))
+        listed = ", ".join(v.sql for v in values[1:])
+        return Value(f"({values[0].sql} IN ({listed}))", t.BOOLEAN)
+
+    def _exists(self, node: exp.Exists, scope: Scope) -> Value:
+        inner, _ = self.query(node.this, scope.inner())
+        return Value(f"EXISTS ({inner})", t.BOOLEAN)
+
+    def _subquery(self, node: exp.Expression, scope: Scope) -> Value:
+        inner, columns = self.query(node, scope.inner())
+        if len(columns) != 1:
+            raise SqlError(
+                "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
+                f"Invalid subquery: it must return one column but returns {len(columns)}.",
+                sqlstate="42823",
+            )
+        return Value(f"({inner})", columns[0].type)
+
+    def _like(self, node: exp.Expression, scope: Scope) -> Value:
+        escape = "\\"
+        if isinstance(node, exp.Escape):
+            given = self.value(node.expression, scope)
+            escape = str(given.const[0]) if given.const else "\\"
+            node = node.this
+        word = "ILIKE" if isinstance(node, exp.ILike) else "LIKE"
+        left = implicit(self.value(node.this, scope), t.STRING)
+        if isinstance(node.expression, (exp.Any, exp.All, exp.Tuple)):
+            raise unsupported("LIKE_ANY", "LIKE ANY and LIKE ALL")
+        right = implicit(self.value(node.expression, scope), t.STRING)
+        return Value(f"({left.sql} {word} {right.sql} ESCAPE {t.text(escape)})", t.BOOLEAN)
+
+    def _rlike(self, node: exp.Expression, scope: Scope) -> Value:
+        call = exp.Anonymous(this="regexp_like", expressions=[node.this, node.expression])
+        return self.call(self, "regexp_like", call, scope)
+
+    def _concat(self, node: exp.Expression, scope: Scope) -> Value:
+        parts = list(node.flatten()) if isinstance(node, exp.DPipe) else node.expressions
+        call = exp.Anonymous(this="concat", expressions=list(parts))
+        return self.call(self, "concat", call, scope)
+
+    # forms ---------------------------------------------------------------------------------
+
+    def _case(self, node: exp.Case, scope: Scope) -> Value:
+        subject = node.this
+        whens: list[str] = []
+        for branch in node.args["ifs"]:
+            if subject is not None:
+                test = self._compare(exp.EQ(this=subject, expression=branch.this), scope).sql
+            else:
+                test = self.condition(branch.this, scope)
+            whens.append(test)
+        results = [branch.args["true"] for branch in node.args["ifs"]]
+        default = node.args.get("default")
+        values, kind = unify(self.values([*results, default or exp.Null()], scope))
+        body = " ".join(
+            f"WHEN {w} THEN {v.sql}" for w, v in zip(whens, values[:-1], strict=True)
+        )
+        return Value(f"CASE {body} ELSE {values[-1].sql} END", kind)
+
+    def _if(self, node: exp.If, scope: Scope) -> Value:
+        values, kind = unify(
+            self.values([node.args["true"], node.args.get("false") or exp.Null()], scope)
+        )
+        test = self.condition(node.this, scope)
+        return Value(f"CASE WHEN {test} THEN {values[0].sql} ELSE {values[1].sql} END", kind)
+
+    def _cast(self, node: exp.Cast, scope: Scope) -> Value:
+        to = t.from_ast(node.args["to"])
+        if to is None:
+            raise unsupported("DATATYPE", f"the type {node.args['to'].sql('databricks')}")
+        inner = cast(self.value(node.this, scope), to)
+        return Value(f"TRY({inner.sql})", to) if isinstance(node, exp.TryCast) else inner
+
+    def _bracket(self, node: exp.Bracket, scope: Scope) -> Value:
+        base = self.value(node.this, scope)
+        key = self.value(node.expressions[0], scope)
+        if base.type is None:
+            raise unsupported("UNTYPED_EXPRESSION", "an index into a value of unknown type")
+        if base.type.name == "map":
+            return Value(f"({base.sql})[{implicit(key, base.type.args[0]).sql}]", base.type.args[1])
+        if base.type.name == "array":
+            return Value(f"spark_item({base.sql}, {implicit(key, t.INT).sql})", base.type.args[0])
+        if base.type.name == "struct" and key.const:
+            return fields(base, [str(key.const[0])])
+        raise mismatch(f"[] needs an array or a map: {_shown(node)}.")
+
+    def _interval(self, node: exp.Interval, scope: Scope) -> Value:
+        unit = node.args.get("unit")
+        if unit is None or not isinstance(unit, exp.Var):
+            raise unsupported("INTERVAL", f"this interval literal: {_shown(node)}")
+        name = unit.name.upper().rstrip("S")
+        if name not in ("YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"):
+            raise unsupported("INTERVAL", f"intervals in units of {name}")
+        count = self.value(node.this, scope)
+        kind = t.INTERVAL_YM if name in ("YEAR", "MONTH") else t.INTERVAL_DT
+        if count.type == t.STRING:
+            count = cast(count, t.DOUBLE if name == "SECOND" else t.INT)
+        return Value(f"to_{name.lower()}s({count.sql})", kind)
+
+    def _extract(self, node: exp.Extract, scope: Scope) -> Value:
+        name = node.name.lower()
+        call = exp.Anonymous(this=name, expressions=[node.expression])
+        return self.call(self, name, call, scope)
+
+    def _trim(self, node: exp.Trim, scope: Scope) -> Value:
+        name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position")), "trim")
+        text = implicit(self.value(node.this, scope), t.STRING)
+        chars = node.expression
+        if chars is None:
+            return Value(f"{name}({text.sql}, ' ')", t.STRING)
+        return Value(
+            f"{name}({text.sql}, {implicit(self.value(chars, scope), t.STRING).sql})", t.STRING
+        )
+
+    def _substring(self, node: exp.Substring, scope: Scope) -> Value:
+        args = [node.this, node.args.get("start"), node.args.get("length")]
+        call = exp.Anonymous(this="substring", expressions=[a for a in args if a is not None])
+        return self.call(self, "substring", call, scope)
+
+    def _position(self, node: exp.StrPosition, scope: Scope) -> Value:
+        args = [node.args["substr"], node.this, node.args.get("position")]
+        call = exp.Anonymous(this="locate", expressions=[a for a in args if a is not None])
+        return self.call(self, "locate", call, scope)
+
+    def _anonymous(self, node: exp.Anonymous, scope: Scope) -> Value:
+        return self.call(self, str(node.this).lower(), node, scope)
+
+    def _keyword_call(self, node: exp.Expression, scope: Scope) -> Value:
+        name = self._KEYWORDS[type(node)]
+        args = [a for a in (node.args.get("this"), node.args.get("expression")) if a is not None]
+        return self.call(self, name, exp.Anonymous(this=name, expressions=args), scope)
+
+    def _wrapped_aggregate(self, node: exp.Expression, scope: Scope) -> Value:
+        return self.call(self, "", node, scope)
+
+    def _tuple(self, node: exp.Tuple, scope: Scope) -> Value:
+        call = exp.Anonymous(this="struct", expressions=list(node.expressions))
+        return self.call(self, "struct", call, scope)
+
+    def _alias(self, node: exp.Alias, scope: Scope) -> Value:
+        return self.value(node.this, scope)
+
+    _SIGNS: ClassVar[dict[type, str]] = {
+        exp.EQ: "=",
+        exp.NEQ: "<>",
+        exp.LT: "<",
+        exp.LTE: "<=",
+        exp.GT: ">",
+        exp.GTE: ">=",
+        exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+        exp.NullSafeNEQ: "IS DISTINCT FROM",
+    }
+    _KEYWORDS: ClassVar[dict[type, str]] = {
+        exp.CurrentDate: "current_date",
+        exp.CurrentTimestamp: "current_timestamp",
+        exp.CurrentUser: "current_user",
+        exp.SessionUser: "session_user",
+        exp.Transform: "transform",
+        exp.Any: "any",
+        exp.CurrentCatalog: "current_catalog",
+    }
+    _METHODS: ClassVar[dict[type, Callable[[Any, Any, Scope], Value]]] = {
+        exp.Literal: _literal,
+        exp.RawString: _raw,
+        exp.HexString: _hex,
+        exp.Null: _null,
+        exp.Boolean: _boolean,
+        exp.Column: _column,
+        exp.Identifier: _identifier,
+        exp.Dot: _dot,
+        exp.Placeholder: _placeholder,
+        exp.Paren: _paren,
+        exp.Add: _arithmetic,
+        exp.Sub: _arithmetic,
+        exp.Mul: _arithmetic,
+        exp.Div: _divide,
+        exp.Mod: _modulo,
+        exp.IntDiv: _int_div,
+        exp.Neg: _negate,
+        exp.BitwiseAnd: _bitwise,
+        exp.BitwiseOr: _bitwise,
+        exp.BitwiseXor: _bitwise,
+        exp.BitwiseNot: _bitwise_not,
+        exp.BitwiseLeftShift: _shift,
+        exp.BitwiseRightShift: _shift,
+        **dict.fromkeys(_SIGNS, _compare),
+        exp.And: _logical,
+        exp.Or: _logical,
+        exp.Not: _not,
+        exp.Is: _is,
+        exp.Between: _between,
+        exp.In: _in,
+        exp.Exists: _exists,
+        exp.Subquery: _subquery,
+        exp.Select: _subquery,
+        exp.Like: _like,
+        exp.ILike: _like,
+        exp.Escape: _like,
+        exp.RegexpLike: _rlike,
+        exp.DPipe: _concat,
+        exp.Concat: _concat,
+        exp.Case: _case,
+        exp.If: _if,
+        exp.Cast: _cast,
+        exp.TryCast: _cast,
+        exp.Bracket: _bracket,
+        exp.Interval: _interval,
+        exp.Extract: _extract,
+        exp.Trim: _trim,
+        exp.Substring: _substring,
+        exp.StrPosition: _position,
+        exp.Anonymous: _anonymous,
+        exp.Window: _wrapped_aggregate,
+        exp.Filter: _wrapped_aggregate,
+        exp.IgnoreNulls: _wrapped_aggregate,
+        exp.RespectNulls: _wrapped_aggregate,
+        exp.WithinGroup: _wrapped_aggregate,
+        exp.Tuple: _tuple,
+        exp.Alias: _alias,
+        **dict.fromkeys(_KEYWORDS, _keyword_call),
+    }
+
+
+def _shown(node: exp.Expression) -> str:
+    return '"' + str(node.sql(dialect="databricks"))[:120] + '"'
+
+
+def _number(value: Value, *, interval: bool = False) -> Value:
+    """An operand of arithmetic: texts become numbers, anything else non-numeric is refused."""
+    kind = value.type
+    if kind is None or kind.numeric or kind.name == "void" or (interval and kind.interval):
+        return value
+    if kind.name == "string":
+        return cast(value, t.DOUBLE)
+    raise mismatch(f'A number is needed but the type is "{t.spark_name(kind)}": {value.sql[:60]}.')
+
+
+def _widened(value: Value, kind: SqlType) -> str:
+    """DuckDB narrows integer literals to the other operand's type; Spark widens."""
+    if kind.integral and (value.type != kind or value.const is not None):
+        return f"CAST({value.sql} AS {t.duck_name(kind)})"
+    return value.sql
+
+
+def arithmetic(sign: str, left: Value, right: Value) -> Value:
+    """``+``, ``-`` and ``*`` with Spark's result types; overflow is an error in both."""
+    a, b = left.type, right.type
+    if a is None or b is None:
+        return Value(f"({left.sql} {sign} {right.sql})", None)
+    moment = _moment(sign, left, right)
+    if moment is not None:
+        return moment
+    if a.interval or b.interval:
+        kind = a if a.interval else b
+        return Value(f"({left.sql} {sign} {right.sql})", kind)
+    if a.name == "string" or b.name == "string":
+        other = b if a.name == "string" else a
+        kind = t.BIGINT if other.integral else t.DOUBLE
+        left = implicit(left, kind) if a.name == "string" else left
+        right = implicit(right, kind) if b.name == "string" else right
+        a, b = left.type, right.type
+        assert a is not None
+        assert b is not None
+    left, right = _number(left), _number(right)
+    kind2 = _result(sign, a, b, left, right)
+    if kind2 is None or kind2.name == "void":
+        return Value(f"CAST(NULL AS {t.duck_name(b if a.name == 'void' else a)})", kind2)
+    if kind2.name == "decimal":
+        plain = f"({left.sql} {sign} {right.sql})"
+        return Value(f"CAST({plain} AS {t.duck_name(kind2)})", kind2)
+    if kind2.integral:
+        return Value(f"({_widened(left, kind2)} {sign} {_widened(right, kind2)})", kind2)
+    return Value(f"({implicit(left, kind2).sql} {sign} {implicit(right, kind2).sql})", kind2)
+
+
+def _literal_decimal(value: Value, other: SqlType) -> tuple[int, int] | None:
+    """An integer literal beside a decimal has just the digits it needs."""
+    if value.const and isinstance(value.const[0], int) and other.name == "decimal":
+        return len(str(abs(value.const[0]))), 0
+    return t.as_decimal(value.type) if value.type else None
+
+
+def _result(sign: str, a: SqlType, b: SqlType, left: Value, right: Value) -> SqlType | None:
+    if "decimal" in (a.name, b.name) and not (a.fractional or b.fractional):
+        one, two = _literal_decimal(left, b), _literal_decimal(right, a)
+        if one is None or two is None:
+            return t.common(a, b)
+        (p1, s1), (p2, s2) = one, two
+        if sign == "*":
+            return t.decimal(p1 + p2 + 1, s1 + s2)
+        scale = max(s1, s2)
+        return t.decimal(max(p1 - s1, p2 - s2) + scale + 1, scale)
+    return t.common(a, b)
+
+
+def _moment(sign: str, left: Value, right: Value) -> Value | None:
+    """Dates, timestamps and intervals under + and -; None when neither operand is one."""
+    a, b = left.type, right.type
+    assert a is not None
+    assert b is not None
+    points = ("date", "timestamp", "timestamp_ntz")
+    if a.name not in points and b.name in points and sign == "+":
+        left, right, a, b = right, left, b, a
+    if a.name not in points:
+        return None
+    if a.name == "date" and b.integral and sign in "+-":
+        return Value(f"CAST({left.sql} {sign} CAST({right.sql} AS INTEGER) AS DATE)", t.DATE)
+    if b.interval and sign in "+-":
+        plain = f"({left.sql} {sign} {right.sql})"
+        if a.name == "date":
+            whole_days = right.sql.startswith(("to_days(", "to_weeks(")) or b == t.INTERVAL_YM
+            kind = t.DATE if whole_days else t.TIMESTAMP
+            return Value(f"CAST({plain} AS {t.duck_name(kind)})", kind)
+        return Value(plain, a)
+    if b.name in points and sign == "-":
+        if a.name == b.name == "date":
+            return Value(f"to_days(CAST({left.sql} - {right.sql} AS INTEGER))", t.INTERVAL_DT)
+        (left, right), _ = unify([left, right])
+        return Value(f"({left.sql} - {right.sql})", t.INTERVAL_DT)
+    if b.name == "string" and sign == "-" and a.name == "date":
+        return _moment(sign, left, cast(right, t.DATE))
+    raise mismatch(
+        f'Cannot apply {sign} to "{t.spark_name(a)}" and "{t.spark_name(b)}".'
+    )
+
+
+def divide(left: Value, right: Value) -> Value:
+    """``/``: a double for integers, an exact decimal with Spark's scale for decimals."""
+    left, right = _number(left, interval=True), _number(right)
+    a, b = left.type, right.type
+    if a is None or b is None:
+        raise unsupported("UNTYPED_EXPRESSION", "a division of values of unknown type")
+    if a.interval:
+        raise unsupported("INTERVAL", "division of intervals")
+    if "decimal" in (a.name, b.name) and not (a.fractional or b.fractional):
+        one, two = _literal_decimal(left, b), _literal_decimal(right, a)
+        if one is not None and two is not None:
+            (p1, s1), (p2, s2) = one, two
+            scale = max(6, s1 + p2 + 1)
+            return exact_quotient(left, s1, right, s2, t.decimal(p1 - s1 + s2 + scale, scale))
+    return Value(f"spark_divide({left.sql}, {right.sql})", t.DOUBLE)
+
+
+def exact_quotient(left: Value, s1: int, right: Value, s2: int, kind: SqlType) -> Value:
+    """left / right rounded half up to the scale of ``kind``, in 128-bit integers throughout."""
+    scale = kind.args[1]
+    shift = scale - s1 + s2
+    n = f"CAST(CAST({left.sql} AS DECIMAL(38,{s1})) * CAST('1{'0' * s1}' AS DECIMAL(38,0)) AS HUGEINT)"
+    d = f"CAST(CAST({right.sql} AS DECIMAL(38,{s2})) * CAST('1{'0' * s2}' AS DECIMAL(38,0)) AS HUGEINT)"
+    if shift >= 0:
+        n = f"({n} * CAST('1{'0' * shift}' AS HUGEINT))"
+    else:
+        d = f"({d} * CAST('1{'0' * -shift}' AS HUGEINT))"
+    whole = f"spark_half_up({n}, {d})"
+    if scale:
+        whole = f"(CAST({whole} AS DECIMAL(38,0)) * CAST('0.{'0' * (scale - 1)}1' AS DECIMAL({scale},{scale})))"
+    return Value(f"CAST({whole} AS {t.duck_name(kind)})", kind)
+
+
+def modulo(left: Value, right: Value) -> Value:
+    left, right = _number(left), _number(right)
+    a, b = left.type, right.type
+    kind = t.common(a, b)
+    if kind is not None and kind.integral:
+        return Value(f"({_widened(left, kind)} % {_widened(right, kind)})", kind)
+    if kind is not None and kind.name == "decimal":
+        assert a is not None
+        assert b is not None
+        one, two = _literal_decimal(left, b), _literal_decimal(right, a)
+        if one is not None and two is not None:
+            scale = max(one[1], two[1])
+            kind = t.decimal(min(one[0] - one[1], two[0] - two[1]) + scale, scale)
+        return Value(f"CAST(({left.sql} % {right.sql}) AS {t.duck_name(kind)})", kind)
+    return Value(f"spark_modulo({left.sql}, {right.sql})", kind)

@@ -1,0 +1,191 @@
+"""From recorded events back to the inputs that caused them.
+
+Each input leaves what it says in the first event it causes. Given the state before, that event
+tells the input; the events behind it follow from the machine and are not inputs of their own.
+"""
+
+from __future__ import annotations
+
+from executor.core.inputs import (
+    Beat,
+    Begun,
+    Broken,
+    DeadlinePassed,
+    Decided,
+    Delayed,
+    Failed,
+    FileRead,
+    FileUnreadable,
+    Input,
+    InputEnded,
+    Noticed,
+    PlanRead,
+    Refused,
+    SessionClosed,
+    SessionOpened,
+    SessionRefused,
+    StopRequested,
+    Submitted,
+    Succeeded,
+    Undecidable,
+)
+from executor.core.state import Asking, Connecting, Generating, Planning, Rereading, State
+from protocol.base import Cut
+from protocol.decisions import Cancel, Decide, Decision, Ping, SetPolicy
+from protocol.events import (
+    CancelRequested,
+    Connected,
+    DecisionAccepted,
+    DecisionRejected,
+    Disconnected,
+    ErrorPrompt,
+    Event,
+    FilePlanned,
+    Heartbeat,
+    Hello,
+    InputClosed,
+    Plan,
+    PromptResolved,
+    RunFinished,
+    StatementFinished,
+    StatementSubmitted,
+    Unknown,
+    Waiting,
+    Warned,
+)
+from protocol.exit_codes import INTERNAL, RECORD_BROKEN
+
+
+class NoInputError(ValueError):
+    """The event cannot be the first one of any input in this state."""
+
+
+def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
+    """The inputs whose first event is `event`, given the state before them.
+
+    `event` must be whole: texts and lists that were cut for the wire are resolved.
+    Errors: `NoInputError`.
+    """
+    match event:
+        case Hello():
+            return (Begun(event),)
+        case Plan():
+            return (PlanRead(event),)
+        case Connected():
+            return (SessionOpened(event.session_id, event.elapsed_ms, event.settings),)
+        case Disconnected():
+            closed = SessionClosed(event.session_id, event.elapsed_ms)
+            if isinstance(state.phase, Asking):
+                return (DeadlinePassed(state.phase.prompt.prompt), closed)
+            return (closed,)
+        case Waiting():
+            return (Delayed(event.reason, event.elapsed_ms, event.budget_ms),)
+        case FilePlanned():
+            if isinstance(event.file, Cut):
+                raise NoInputError("a file that was cut for the wire must be resolved first")
+            return (FileRead(event.file, event.reason),)
+        case ErrorPrompt() if isinstance(state.phase, Rereading | Generating) and event.error:
+            return (FileUnreadable(event.error),)
+        case StatementSubmitted():
+            return (Submitted(event.statement, event.query_id),)
+        case StatementFinished():
+            return (_ended(event),)
+        case DecisionAccepted():
+            return (Decided(_accepted(event), event.id, event.source),)
+        case DecisionRejected():
+            return (_rejected(event),)
+        case PromptResolved(how="timeout"):
+            return (DeadlinePassed(event.prompt),)
+        case InputClosed():
+            return (InputEnded(),)
+        case Warned():
+            return (Noticed(event.code, _text(event.detail)),)
+        case Heartbeat():
+            return (Beat(event.busy_ms, event.next_by_ms),)
+        case CancelRequested() if event.by != "decision":
+            return (StopRequested(event.by, event.mode),)
+        case RunFinished() if event.error is not None:
+            return (_last(state, event),)
+        case _:
+            raise NoInputError(f"nothing that can happen here begins with {event.type}")
+
+
+def _ended(event: StatementFinished) -> Input:
+    if event.error is None:
+        return Succeeded(
+            event.statement,
+            event.elapsed_ms,
+            event.query_id,
+            event.rows,
+            event.value,
+            event.metrics,
+        )
+    return Failed(
+        event.statement,
+        event.elapsed_ms,
+        event.query_id,
+        event.error,
+        event.outcome,
+        event.evidence,
+        cancelled=event.status == "cancelled",
+    )
+
+
+def _accepted(event: DecisionAccepted) -> Decision:
+    match event.kind:
+        case "decide":
+            return Decide(
+                prompt=event.prompt or "",
+                choice=event.choice or "",
+                digest=event.digest,
+                by=event.by,
+                reason=_text(event.reason) if event.reason is not None else None,
+                params=event.params,
+                remember=event.remember,
+            )
+        case "cancel":
+            return Cancel(mode=event.mode or "now", by=event.by)
+        case "policy":
+            return SetPolicy(
+                rules=event.rules or (), unmatched=event.unmatched or "ask", by=event.by
+            )
+        case "ping":
+            return Ping(nonce=event.nonce or "")
+
+
+def _rejected(event: DecisionRejected) -> Input:
+    detail = _text(event.detail)
+    if event.id is None:
+        return Undecidable(event.code, detail, event.source)
+    decision: Decision
+    if event.prompt is not None:
+        # params of 0 iterations are the one thing in a decision's fields that is refused
+        params = {"iterations": 0} if event.code == "malformed" else None
+        decision = Decide(
+            prompt=event.prompt,
+            choice=event.choice or "",
+            digest=event.digest,
+            run=event.run_named,
+            params=params,
+        )
+    else:
+        # for another run: what it asked for beside that left no trace and had no effect
+        decision = Ping(nonce="", run=event.run_named)
+    return Decided(decision, event.id, event.source)
+
+
+def _last(state: State, event: RunFinished) -> Input:
+    assert event.error is not None
+    if event.exit_code in (INTERNAL, RECORD_BROKEN):
+        return Broken("internal" if event.exit_code == INTERNAL else "record", event.error)
+    if isinstance(state.phase, Planning):
+        return Refused(event.error)
+    if isinstance(state.phase, Connecting):
+        return SessionRefused(event.error)
+    raise NoInputError("the run ends though it is not over")
+
+
+def _text(text: str | Cut) -> str:
+    if isinstance(text, Cut):
+        raise NoInputError("a text that was cut for the wire must be resolved first")
+    return text

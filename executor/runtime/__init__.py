@@ -1,0 +1,1 @@
+"""The shell around the core: performs effects and turns the world into inputs."""

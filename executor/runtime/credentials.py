@@ -1,0 +1,158 @@
+"""Where to connect and as whom: flags, then environment, then a hidden prompt.
+
+Pure but for its arguments: the environment and the prompt are passed in. The token is asked for
+only where `ask` is given, which the caller does when a person sits at the terminal; everything else
+that is missing is an error that names all of it at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from executor.warehouse.databricks.auth import Credentials, Target
+from protocol.events import PlanWarning
+
+HOST_VARIABLES = ("DATABRICKS_HOST", "DATABRICKS_SERVER_HOSTNAME")
+PATH_VARIABLES = ("DATABRICKS_HTTP_PATH",)
+TOKEN_VARIABLES = ("DATABRICKS_TOKEN",)
+CATALOG_VARIABLES = ("DATABRICKS_CATALOG",)
+SCHEMA_VARIABLES = ("DATABRICKS_SCHEMA",)
+
+AUTH_TYPES = ("pat", "oauth")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFlags:
+    """The command line's part; `None` where a flag was not given."""
+
+    server_hostname: str | None = None
+    http_path: str | None = None
+    catalog: str | None = None
+    schema: str | None = None
+    auth_type: str | None = None
+    access_token: str | None = field(default=None, repr=False)
+
+
+class CredentialsError(Exception):
+    """Something needed for connecting is missing or wrong. Nothing has been executed.
+
+    `problems` has one sentence for each, and says what to set.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("Cannot connect as asked: " + " ".join(problems))
+        self.problems = problems
+
+
+class Resolved(NamedTuple):
+    target: Target
+    credentials: Credentials
+    warnings: tuple[PlanWarning, ...]
+
+
+def resolve(
+    flags: ConnectionFlags,
+    environ: Mapping[str, str],
+    ask: Callable[[str], str] | None,
+) -> Resolved:
+    """Target and credentials, or `CredentialsError` with everything that is missing or wrong.
+
+    `ask` shows a text and returns what is typed, without echo; `None` where nobody is there to ask.
+    It is called only when the token is all that is missing.
+    """
+    problems: list[str] = []
+    warnings: list[PlanWarning] = []
+    host = _host(flags.server_hostname, environ, problems)
+    path = _path(flags.http_path, environ, problems)
+    target = Target(
+        host=host,
+        http_path=path,
+        catalog=_first(flags.catalog, environ, CATALOG_VARIABLES),
+        schema=_first(flags.schema, environ, SCHEMA_VARIABLES),
+    )
+    credentials = _credentials(flags, environ, ask, problems, warnings)
+    if problems:
+        raise CredentialsError(tuple(problems))
+    return Resolved(target, credentials, tuple(warnings))
+
+
+def _credentials(
+    flags: ConnectionFlags,
+    environ: Mapping[str, str],
+    ask: Callable[[str], str] | None,
+    problems: list[str],
+    warnings: list[PlanWarning],
+) -> Credentials:
+    if flags.access_token:
+        warnings.append(
+            PlanWarning(
+                code="TOKEN_IN_ARGV",
+                detail="The access token stands on the command line, where every user of this "
+                "machine can see it (ps): set DATABRICKS_TOKEN instead.",
+            )
+        )
+    kind = flags.auth_type or "pat"
+    if kind not in AUTH_TYPES:
+        problems.append(f"--auth-type is pat or oauth, not {kind!r}.")
+        return Credentials("pat")
+    if kind == "oauth":
+        if flags.access_token:
+            problems.append("--access-token and --auth-type oauth exclude each other.")
+        return Credentials("oauth")
+    token = _first(flags.access_token, environ, TOKEN_VARIABLES)
+    if token is None and ask is not None and not problems:
+        token = ask("Databricks access token: ").strip() or None
+    if token is None:
+        problems.append(
+            "No access token: set DATABRICKS_TOKEN, or log in in a browser with --auth-type oauth."
+        )
+    elif not (token.isascii() and token.isprintable() and " " not in token):
+        # the text of a problem never has the token in it
+        problems.append(
+            "The access token has characters no token has (a blank, a line feed, a quotation "
+            "mark of a word processor): copy it again."
+        )
+    return Credentials("pat", token)
+
+
+def _host(flag: str | None, environ: Mapping[str, str], problems: list[str]) -> str:
+    given = _first(flag, environ, HOST_VARIABLES)
+    if given is None:
+        problems.append(
+            "No host: give --server-hostname or set DATABRICKS_HOST "
+            "(for example adb-1234567890123456.7.azuredatabricks.net)."
+        )
+        return ""
+    bare = re.sub(r"^[a-z]+://", "", given, flags=re.IGNORECASE)
+    bare = re.split(r"[/?#]", bare, maxsplit=1)[0].removesuffix(":443").lower()
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", bare):
+        problems.append(
+            f"{given!r} is no host name: give it as in the browser's address, without user or port."
+        )
+    return bare
+
+
+def _path(flag: str | None, environ: Mapping[str, str], problems: list[str]) -> str:
+    given = _first(flag, environ, PATH_VARIABLES)
+    if given is None:
+        problems.append(
+            "No HTTP path: give --http-path or set DATABRICKS_HTTP_PATH "
+            "(for example /sql/1.0/warehouses/1234567890abcdef)."
+        )
+        return ""
+    if "://" in given or re.search(r"\s", given):
+        problems.append(
+            f"{given!r} is no HTTP path: it looks like /sql/1.0/warehouses/1234567890abcdef."
+        )
+    return "/" + given.lstrip("/")
+
+
+def _first(flag: str | None, environ: Mapping[str, str], variables: tuple[str, ...]) -> str | None:
+    """The flag, else the first variable that says something; blanks count as nothing."""
+    for value in (flag, *(environ.get(name) for name in variables)):
+        if value is not None and value.strip():
+            return value.strip()
+    return None

@@ -1,0 +1,70 @@
+"""The record and its view: what is emitted goes to the journal first, then to stdout.
+
+Light on purpose: the first event of a run is written before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from executor.runtime.journal import Journal
+from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, LineWriter
+from protocol.codec import encode_fitting
+from protocol.events import Entry, View
+from protocol.exit_codes import CANCELLED
+from protocol.views import shows
+
+
+class Record:
+    """Where events go. Not thread-safe: only the machine's loop appends."""
+
+    def __init__(
+        self,
+        journal: Journal | None,
+        screen: LineWriter | None,
+        view: View,
+        mask: Callable[[str], str],
+    ) -> None:
+        """No `journal` for an error before there is a run directory; no `screen` without stdout."""
+        self._journal = journal
+        self._screen = screen
+        self._view = view
+        self._mask = mask
+        self._hurry = False
+
+    def append(self, entry: Entry, *, durable: bool) -> None:
+        """Records and shows one event. Errors: `OSError` if it cannot be recorded."""
+        if self._journal is None:
+            self.show_only(entry)
+            return
+        line = self._journal.line(entry)
+        self._journal.append(line, durable=durable)
+        self._show(entry, line)
+
+    def show_only(self, entry: Entry) -> None:
+        """Shows an event that cannot be recorded."""
+        self._show(entry, encode_fitting(entry, _nowhere, self._mask))
+
+    def hurry(self) -> None:
+        """A stop was asked for: a slow reader is no longer waited for without limit."""
+        self._hurry = True
+
+    def finish(self) -> None:
+        """Waits until what was shown has reached its reader."""
+        if self._screen is not None:
+            self._screen.drain(FLUSH_AFTER_STOP_SECONDS if self._hurry else None)
+        if self._journal is not None:
+            self._journal.close()
+
+    def leave_at_once(self) -> None:
+        """Ends the process now; the next look at the record finds what was open."""
+        os._exit(CANCELLED)
+
+    def _show(self, entry: Entry, line: bytes) -> None:
+        if self._screen is not None and shows(self._view, entry.event.type):
+            self._screen.write(line)
+
+
+def _nowhere(data: bytes, suffix: str) -> str:
+    return ""

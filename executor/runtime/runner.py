@@ -1,0 +1,329 @@
+"""The runner: feeds the machine with what happens, and performs what it asks for.
+
+One task group, one stream of inputs, one machine. Everything that happens, in whatever thread, is
+put into the stream as an input; the loop takes them out one by one, steps the machine, and performs
+the effects in order before it takes the next. Nothing here decides what anything means.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import assert_never
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from executor.core.effects import (
+    CancelRunning,
+    ClearTimer,
+    CloseSession,
+    Effect,
+    Emit,
+    Execute,
+    Finish,
+    GenerateFile,
+    OpenSession,
+    ReadFile,
+    ReadPlan,
+    SetTimer,
+)
+from executor.core.inputs import (
+    Beat,
+    Broken,
+    DeadlinePassed,
+    Decided,
+    FileRead,
+    FileUnreadable,
+    Input,
+    InputEnded,
+    PlanRead,
+    Refused,
+    StopRequested,
+    Undecidable,
+)
+from executor.core.machine import step
+from executor.core.state import Ended, Executing, State
+from executor.core.statements import planned_statement
+from executor.runtime import faults
+from executor.runtime.record import Record
+from executor.runtime.secrets import Masker
+from executor.runtime.stdio import read_chunks
+from executor.runtime.worker import SessionWorker
+from executor.warehouse.port import Request, Warehouse
+from executor.workflow.model import SourceFile, Workflow, WorkflowError
+from protocol.errors import LineTooLong, ProtocolFault
+from protocol.events import Plan
+from protocol.framing import LineFramer
+
+HEARTBEAT_SECONDS = 30
+SILENCE_ALLOWED = 3
+"""A run is taken for stalled after this many heartbeats that did not come."""
+
+TAGS_MAX_CHARACTERS = 128
+
+
+@dataclass(slots=True)
+class World:
+    """What a run acts on; given by the command line, or by a test."""
+
+    warehouse: Callable[[Callable[[Input], None]], Warehouse]
+    """Makes the warehouse; it may deliver inputs (`Delayed`) from the session's thread."""
+    load: Callable[[], Workflow]
+    """Reads the workflow's directory; raises `WorkflowError`."""
+    plan: Callable[[Workflow], Plan]
+    reload: Callable[[Workflow, SourceFile], SourceFile]
+    """Reads one file again; raises `WorkflowError`."""
+    generate: Callable[[Workflow, str, int, SourceFile], SourceFile]
+    """Generates an iteration of a loop from the last file; raises `WorkflowError`."""
+    mask: Masker
+    read_stdin: bool = True
+    signals: list[int] = field(default_factory=list)
+    """Signals that came before the runner was there to take them."""
+
+
+class Runner:
+    """Runs one workflow to the end of this process."""
+
+    def __init__(self, state: State, record: Record, world: World) -> None:
+        """`state` has taken `Begun`; what it asked for beyond emitting is still to be done."""
+        self._state = state
+        self._record = record
+        self._world = world
+        self._workflow: Workflow | None = None
+        self._sources: dict[str, SourceFile] = {}
+        self._timers: dict[str, anyio.CancelScope] = {}
+        self._busy_since = datetime.now(UTC)
+        self._exit_code: int | None = None
+
+    async def run(self) -> int:
+        """Runs to the last line and returns the exit code."""
+        send, receive = anyio.create_memory_object_stream[Input](float("inf"))
+        self._inputs: MemoryObjectSendStream[Input] = send
+        token = anyio.lowlevel.current_token()
+
+        def deliver(given: Input) -> None:
+            anyio.from_thread.run_sync(send.send_nowait, given, token=token)
+
+        self._deliver = deliver
+        warehouse = self._world.warehouse(deliver)
+        self._worker = SessionWorker(warehouse, deliver, self._crashed_elsewhere)
+        with ExitStack() as stack:
+            stack.enter_context(send)
+            stack.enter_context(receive)
+            async with anyio.create_task_group() as tasks:
+                self._tasks: TaskGroup = tasks
+                tasks.start_soon(self._take_signals)
+                tasks.start_soon(self._beat)
+                if self._world.read_stdin:
+                    self._read_stdin()
+                else:
+                    send.send_nowait(InputEnded())
+                self._perform(ReadPlan())
+                await self._take_inputs(receive)
+                tasks.cancel_scope.cancel()
+        assert self._exit_code is not None
+        return self._exit_code
+
+    def reader_gone(self) -> None:
+        """The reader of stdout is gone and the caller wants the run to end then. Any thread."""
+        self._deliver(StopRequested("stdout_closed", "now"))
+
+    # --- inputs -------------------------------------------------------------------------------
+
+    async def _take_inputs(self, receive: MemoryObjectReceiveStream[Input]) -> None:
+        while self._exit_code is None:
+            self._feed(await receive.receive())
+
+    def _feed(self, given: Input) -> None:
+        masked: Input = self._world.mask.masked(given)
+        try:
+            self._state, effects = step(self._state, masked, now())
+            for effect in effects:
+                self._perform(effect)
+        except OSError as exc:  # only the record touches files while effects are performed
+            self._break(Broken("record", faults.record_broken(exc)))
+        except Exception as exc:  # noqa: BLE001 - the outermost edge: whatever it is, say so and end
+            self._break(Broken("internal", faults.internal(exc)))
+
+    def _break(self, broken: Broken) -> None:
+        """Ends a run that cannot go on; the last line goes to stdout if nowhere else."""
+        self._worker.cancel()
+        if isinstance(self._state.phase, Ended):
+            self._exit_code = self._state.phase.exit_code
+        self._state, effects = step(self._state, broken, now())
+        for effect in effects:
+            if isinstance(effect, Emit):
+                self._record.show_only(effect.entry)
+            elif isinstance(effect, Finish):
+                self._exit_code = effect.exit_code
+
+    def _crashed_elsewhere(self, exc: BaseException) -> None:
+        self._deliver(Broken("internal", faults.internal(exc)))
+
+    async def _take_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+            for number in self._world.signals:
+                self._stop(number)
+            asked_before = bool(self._world.signals)
+            async for number in received:
+                if asked_before:
+                    self._record.leave_at_once()
+                asked_before = True
+                self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        self._record.hurry()
+        by = "SIGTERM" if number == signal.SIGTERM else "SIGINT"
+        self._inputs.send_nowait(StopRequested(by, "now"))  # type: ignore[arg-type]
+
+    async def _beat(self) -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT_SECONDS)
+            busy = round((now() - self._busy_since).total_seconds() * 1000)
+            next_by = HEARTBEAT_SECONDS * SILENCE_ALLOWED * 1000
+            self._inputs.send_nowait(Beat(max(0, busy), next_by))
+
+    def _read_stdin(self) -> None:
+        framer = LineFramer()
+
+        def on_chunk(chunk: bytes) -> None:
+            for line in framer.feed(chunk):
+                self._deliver_line(line)
+
+        def on_end() -> None:
+            for line in framer.finish():
+                self._deliver_line(line)
+            self._deliver(InputEnded())
+
+        read_chunks(on_chunk, on_end)
+
+    def _deliver_line(self, line: bytes | LineTooLong) -> None:
+        # loads pydantic, which the first event does not wait for
+        from protocol.codec import decision_id, decode_decision
+
+        if isinstance(line, LineTooLong):
+            self._deliver(Undecidable(line.code, line.detail, "stdin"))
+            return
+        try:
+            decision = decode_decision(line)
+        except ProtocolFault as fault:
+            self._deliver(Undecidable(fault.code, fault.detail, "stdin"))
+        else:
+            self._deliver(Decided(decision, decision_id(decision), "stdin"))
+
+    # --- effects ------------------------------------------------------------------------------
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Emit(entry, durable):
+                self._record.append(entry, durable=durable)
+            case ReadPlan():
+                self._in_thread(self._load)
+            case OpenSession():
+                self._worker.open()
+            case CloseSession():
+                self._worker.close()
+            case ReadFile(file):
+                self._in_thread(lambda: self._reload(file))
+            case GenerateFile(loop, iteration, last):
+                self._in_thread(lambda: self._generate(loop, iteration, last))
+            case Execute():
+                self._execute(effect)
+            case CancelRunning():
+                self._worker.cancel()
+            case SetTimer(prompt, at):
+                self._timers[prompt] = anyio.CancelScope()
+                self._tasks.start_soon(self._wait_until, prompt, at)
+            case ClearTimer(prompt):
+                scope = self._timers.pop(prompt, None)
+                if scope is not None:
+                    scope.cancel()
+            case Finish(exit_code):
+                self._exit_code = exit_code
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _execute(self, effect: Execute) -> None:
+        phase = self._state.phase
+        assert isinstance(phase, Executing)
+        self._busy_since = now()
+        planned, _ = planned_statement(self._state, phase.task)
+        file = self._state.file(effect.file) if effect.file is not None else None
+        sql = effect.sql
+        if sql is None:
+            assert file is not None
+            source = self._sources[file.id]
+            place = [one.id for one in source.planned.statements].index(effect.statement)
+            sql = source.texts[place]
+        tags = {
+            "run": self._state.run,
+            "file": (file.path if file is not None else "")[-TAGS_MAX_CHARACTERS:],
+            "statement": effect.statement,
+            "attempt": str(effect.attempt),
+        }
+        request = Request(effect.statement, sql, effect.kind, effect.target, tags)
+        self._worker.execute(
+            request,
+            path=file.path if file is not None else None,
+            planned=planned,
+            critical=file.critical if file is not None else effect.kind != "optimize",
+        )
+
+    async def _wait_until(self, prompt: str, at: datetime) -> None:
+        with self._timers.get(prompt, anyio.CancelScope()):
+            await anyio.sleep(max(0.0, (at - now()).total_seconds()))
+            self._inputs.send_nowait(DeadlinePassed(prompt))
+
+    # --- files --------------------------------------------------------------------------------
+
+    def _in_thread(self, job: Callable[[], Input]) -> None:
+        """Does what parses SQL beside the loop, which goes on taking decisions and signals."""
+
+        def work() -> None:
+            try:
+                answer = job()
+            except Exception as exc:  # noqa: BLE001 - the outermost edge of this thread
+                self._crashed_elsewhere(exc)
+            else:
+                self._deliver(answer)
+
+        threading.Thread(target=work, name="dwx-files", daemon=True).start()
+
+    def _load(self) -> Input:
+        try:
+            self._workflow = self._world.load()
+            plan = self._world.plan(self._workflow)
+        except WorkflowError as exc:
+            return Refused(faults.workflow_error(exc))
+        self._sources = {source.planned.id: source for source in self._workflow.files}
+        return PlanRead(plan)
+
+    def _reload(self, file: str) -> Input:
+        assert self._workflow is not None
+        try:
+            source = self._world.reload(self._workflow, self._sources[file])
+        except WorkflowError as exc:
+            return FileUnreadable(faults.workflow_error(exc))
+        self._sources[file] = source
+        return FileRead(source.planned, "reread")
+
+    def _generate(self, loop: str, iteration: int, last: str) -> Input:
+        assert self._workflow is not None
+        try:
+            source = self._world.generate(self._workflow, loop, iteration, self._sources[last])
+        except WorkflowError as exc:
+            return FileUnreadable(faults.workflow_error(exc))
+        self._sources[source.planned.id] = source
+        return FileRead(source.planned, "generated")
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

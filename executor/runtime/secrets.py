@@ -1,0 +1,60 @@
+"""Masking: no secret may reach the record, an artifact, or a stream.
+
+Two nets. Secrets that are known (the token in use) are replaced wherever they stand. Whatever
+looks like one (personal access tokens, JWTs, credentials in URLs) is replaced too, because SQL and
+error texts may hold secrets nobody told us about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+MASK = "***"
+_SHORTEST = 6
+"""A shorter secret is not searched for: it would be found in innocent words."""
+
+_PATTERNS = (
+    re.compile(r"\bdapi[0-9a-f]{32}(?:-\d+)?\b"),
+    re.compile(r"\bdose[0-9a-f]{32}\b"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+)
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/@:'\"]+:[^\s/@'\"]+(?=@)")
+
+
+class Masker:
+    """Replaces secrets in text. Callable, so it can be passed where a mask is asked for."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        spellings = known | {quote(secret, safe="") for secret in known}
+        # the longest first, so that a secret that contains another leaves nothing behind
+        ordered = sorted(spellings, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        for pattern in _PATTERNS:
+            text = pattern.sub(MASK, text)
+        return _URL_CREDENTIALS.sub(MASK, text) if "://" in text else text
+
+    def masked(self, value: Any) -> Any:
+        """A copy of a dataclass, sequence or mapping with every text in it masked."""
+        if isinstance(value, str):
+            return self(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            changed = {
+                field.name: self.masked(getattr(value, field.name))
+                for field in fields(value)
+                if field.init
+            }
+            return replace(value, **changed)
+        if isinstance(value, tuple):
+            return tuple(self.masked(one) for one in value)
+        if isinstance(value, dict):
+            return {key: self.masked(one) for key, one in value.items()}
+        return value

@@ -1,0 +1,1 @@
+"""What a warehouse must do, and the ones that do it."""

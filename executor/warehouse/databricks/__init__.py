@@ -1,0 +1,1 @@
+"""The Databricks SQL warehouse: the one package that knows the connector."""

@@ -1,0 +1,119 @@
+"""Is there anybody at the other end? DNS, TCP and TLS, before the connector is let loose.
+
+The connector tries a host that does not exist, or does not answer, for a quarter of an hour without
+a word. The probe finds out within `BUDGET_S` and says which of the three steps failed. Where a
+proxy stands between, the proxy is what is probed: behind it names may not resolve here.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import monotonic
+from urllib.parse import urlsplit
+
+from executor.core.failures import FailureFacts
+
+BUDGET_S = 10.0
+"""Longest time for all steps together, in seconds."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Written by the probing thread, read by whoever waits for it."""
+
+    step: str = "resolving the name"
+    problem: FailureFacts | None = None
+
+
+def reach(url: str, cancel: Event) -> FailureFacts | None:
+    """What keeps us from the server of `url` (`http` or `https`), or `None` if nothing does.
+
+    Returns after `BUDGET_S` at the latest, at once when `cancel` is set. Name resolution cannot be
+    interrupted, so all of it happens in a thread that is left behind if need be.
+    """
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    proxy = _proxy(parts.scheme, host)
+    if proxy is not None and host in _LOOPBACK:
+        return _facts(
+            "DWX_PROXY_FAILED",
+            f"The environment sends requests for {host} to a proxy: add {host} to NO_PROXY.",
+        )
+    if proxy is not None:
+        host, port, secure = proxy[0], proxy[1], False
+    progress, done = _Progress(), Event()
+
+    def run() -> None:
+        progress.problem = _probe(host, port, secure, progress)
+        done.set()
+
+    Thread(target=run, name="dwx-reach", daemon=True).start()
+    deadline = monotonic() + BUDGET_S
+    while not done.wait(min(0.1, max(0.0, deadline - monotonic()))):
+        if cancel.is_set():
+            return cancelled_facts()
+        if monotonic() >= deadline:
+            return _facts(
+                "DWX_CONNECT_TIMEOUT",
+                f"No answer from {host}:{port} within {BUDGET_S:.0f} s, while {progress.step}.",
+            )
+    return progress.problem
+
+
+def cancelled_facts() -> FailureFacts:
+    """Connecting was given up because the caller asked for it."""
+    return _facts("DWX_CANCELLED", "Connecting was cancelled.")
+
+
+def _probe(host: str, port: int, secure: bool, progress: _Progress) -> FailureFacts | None:
+    deadline = monotonic() + BUDGET_S
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as exc:
+        return _facts("DWX_HOST_UNKNOWN", f"The host name {host} cannot be resolved: {exc}.")
+    progress.step = "opening a connection"
+    problem: FailureFacts | None = None
+    for number, address in enumerate(addresses):
+        # each address gets its share, so that a dead IPv6 route does not use up all the time
+        share = (deadline - monotonic()) / (len(addresses) - number)
+        if share <= 0:
+            break
+        try:
+            with socket.socket(address[0], socket.SOCK_STREAM) as connection:
+                connection.settimeout(share)
+                connection.connect(address[4])
+                if not secure:
+                    return None
+                progress.step = "negotiating TLS"
+                context = ssl.create_default_context()
+                with context.wrap_socket(connection, server_hostname=host):
+                    return None
+        except ssl.SSLError as exc:
+            return _facts("DWX_TLS_FAILED", f"TLS with {host}:{port} failed: {exc}.")
+        except TimeoutError:
+            problem = _facts("DWX_CONNECT_TIMEOUT", f"{host}:{port} does not answer.")
+        except ConnectionRefusedError:
+            problem = _facts("DWX_CONNECTION_REFUSED", f"{host}:{port} refuses connections.")
+        except OSError as exc:
+            problem = _facts("DWX_CONNECT_FAILED", f"{host}:{port} cannot be reached: {exc}.")
+    return problem or _facts("DWX_CONNECT_TIMEOUT", f"{host}:{port} does not answer.")
+
+
+def _proxy(scheme: str, host: str) -> tuple[str, int] | None:
+    """Host and port of the proxy the connector will use, by the rules of the environment."""
+    url = urllib.request.getproxies().get(scheme)
+    if not url or urllib.request.proxy_bypass(host):
+        return None
+    parts = urlsplit(url if "//" in url else f"//{url}")
+    return (parts.hostname or "", parts.port or 80)
+
+
+def _facts(error_class: str, message: str) -> FailureFacts:
+    return FailureFacts(error_class=error_class, message=message, during="connect")

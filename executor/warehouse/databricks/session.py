@@ -1,0 +1,579 @@
+"""Sessions on a Databricks SQL warehouse, through the vendor's connector.
+
+Theory. `cursor.execute` of the connector cannot be used: it reports a statement that the warehouse
+cancelled or timed out as a success, and names the statement only when it is over. So a statement is
+submitted with `execute_async`, which comes back in one round trip with the query id, and polled
+until the warehouse names a terminal state. Each statement has a cursor of its own, since cancelling
+a used cursor hits the statement before. Submitting, polling and cancelling happen on one thread:
+the connector's `cancel` waits for a lock that a poll on another thread would hold.
+
+Nothing is repeated below this module (see `safe_retry`). Repeated here, because it changes nothing:
+opening a session while the warehouse starts, and polls while the network is away.
+
+Sources: databricks-sql-connector 4.9 (behaviour observed against an endpoint of our own), and
+https://docs.databricks.com/dev-tools/python-sql-connector.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Event, Thread
+from time import monotonic
+from typing import Any, Literal
+
+from executor.core.failures import FailureFacts, classify
+from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
+from executor.warehouse.databricks.history import (
+    HistoryEntry,
+    commit_of,
+    entry,
+    history_query,
+    quoted_part,
+    rows_committed,
+)
+from executor.warehouse.databricks.reach import cancelled_facts, reach
+from executor.warehouse.databricks.results import (
+    AS_SELECT,
+    DML,
+    UNKNOWN_ROWS,
+    Row,
+    counted_by_driver,
+    optimize_metrics,
+    row_counts,
+    whole_number,
+)
+from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError
+from protocol.events import RowCounts
+
+START_BUDGET_S = 600.0
+"""How long a warehouse may take to start, in seconds."""
+
+CANCEL_BUDGET_S = 10.0
+"""How long the terminal state of a cancelled statement is waited for, in seconds."""
+
+OUTAGE_BUDGET_S = 120.0
+"""How long polls may fail before the statement counts as lost from sight, in seconds."""
+
+CLOSE_BUDGET_S = 5.0
+"""How long closing may take, in seconds."""
+
+_ATTEMPT_BUDGET_S = 150.0  # for a session that hangs: a little more than a socket timeout
+_START_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 30.0)
+_WORTH_WAITING = ("warehouse_starting", "throttled", "session_lost", "transport")
+_TRANSPORT_ATTEMPTS = 2
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.02, 1.0
+_LONG_POLL_S = 0.5  # a poll that took longer has waited at the server: ask again at once
+_NEVER = Event()  # something to wait on once `cancel` is set
+
+_SETTINGS = frozenset(
+    {"ANSI_MODE", "TIMEZONE", "STATEMENT_TIMEOUT", "USE_CACHED_RESULT", "LEGACY_TIME_PARSER_POLICY"}
+)
+
+Waiting = Callable[[Literal["warehouse_starting", "throttled"], int, int | None], None]
+"""Called with the reason, milliseconds waited so far, and the budget in milliseconds."""
+
+
+class DatabricksWarehouse:
+    """A SQL warehouse. Implements `executor.warehouse.port.Warehouse`."""
+
+    def __init__(
+        self,
+        target: Target,
+        credentials: Credentials,
+        *,
+        start_budget_s: float = START_BUDGET_S,
+        statement_timeout_s: int | None = None,
+        cancel_budget_s: float = CANCEL_BUDGET_S,
+        uri: str | None = None,
+        waiting: Waiting | None = None,
+    ) -> None:
+        """`uri` leads elsewhere than to `https://host/http_path`: to the embedded warehouse.
+
+        `statement_timeout_s` is enforced by the warehouse, for every statement. `waiting` is told,
+        on the thread that opens, each time the warehouse makes us wait.
+        """
+        self._target = target
+        self._credentials = credentials
+        self._start_budget_s = start_budget_s
+        self._statement_timeout_s = statement_timeout_s
+        self._cancel_budget_s = cancel_budget_s
+        self._uri = uri
+        self._waiting = waiting
+
+    def open(self, cancel: Event) -> DatabricksSession:
+        """Opens a session in the target's catalog and schema.
+
+        Waits at most the start budget for a warehouse that starts; every other failure is known
+        within seconds. Raises `ConnectError`.
+        """
+        problem = self._credentials.problem() or reach(self._url(), cancel)
+        if problem is not None:
+            raise ConnectError(problem)
+        begun = monotonic()
+        session_settings = {"TIMEZONE": "UTC"}
+        attempt = 0
+        while True:
+            try:
+                return self._attempt(session_settings, cancel)
+            except ConnectError as exc:
+                failure = classify(exc.facts)
+                if failure.category == "config" and "TIMEZONE" in session_settings:
+                    session_settings = {}  # nice to have, not worth a refused session
+                    continue
+                if failure.category not in _WORTH_WAITING:
+                    raise
+                if failure.category == "transport" and attempt >= _TRANSPORT_ATTEMPTS:
+                    raise
+                elapsed = monotonic() - begun
+                delay = exc.facts.retry_after_s
+                if delay is None:
+                    delay = _START_DELAYS_S[min(attempt, len(_START_DELAYS_S) - 1)]
+                if elapsed + delay > self._start_budget_s:
+                    raise ConnectError(_too_slow(exc.facts, elapsed)) from exc
+                if self._waiting is not None:
+                    self._waiting(
+                        "throttled" if failure.category == "throttled" else "warehouse_starting",
+                        int(elapsed * 1000),
+                        int(self._start_budget_s * 1000),
+                    )
+                if cancel.wait(delay):
+                    raise ConnectError(cancelled_facts()) from exc
+                attempt += 1
+
+    def _url(self) -> str:
+        return self._uri or f"https://{self._target.host}"
+
+    def _attempt(self, session_settings: Mapping[str, str], cancel: Event) -> DatabricksSession:
+        """One attempt, in a thread of its own: the connector cannot be told to give up."""
+        attempt = _Attempt(lambda: self._connect(session_settings, cancel))
+        budget = max(_ATTEMPT_BUDGET_S, self._start_budget_s)
+        if self._credentials.kind == "oauth":
+            budget = LOGIN_BUDGET_S
+        deadline = monotonic() + budget
+        while not attempt.done.wait(0.1):
+            if cancel.is_set() or monotonic() > deadline:
+                attempt.abandon()
+                raise ConnectError(
+                    cancelled_facts() if cancel.is_set() else self._no_answer(budget)
+                )
+        if attempt.problem is not None:
+            raise attempt.problem
+        assert attempt.session is not None
+        return attempt.session
+
+    def _connect(self, session_settings: Mapping[str, str], cancel: Event) -> DatabricksSession:
+        _tame_logging()
+        if self._credentials.kind == "oauth":
+            _show_login_address()
+        # 0.7 s: only whoever connects pays for it
+        from executor.warehouse.databricks import errors, safe_retry
+
+        configuration: dict[str, str] = dict(session_settings)
+        if self._statement_timeout_s is not None:
+            configuration["STATEMENT_TIMEOUT"] = str(self._statement_timeout_s)
+        special = {"_connection_uri": self._uri} if self._uri is not None else {}
+        try:
+            connection = safe_retry.QuietConnection(
+                self._target.host,
+                self._target.http_path,
+                session_configuration=configuration,
+                user_agent_entry="databricks-workflow-executor",
+                enable_telemetry=False,
+                use_cloud_fetch=False,
+                _socket_timeout=120,
+                _retry_delay_min=1,
+                _retry_delay_max=5,
+                _retry_stop_after_attempts_count=1,
+                _retry_stop_after_attempts_duration=max(1.0, self._start_budget_s),
+                _respect_server_retry_after_header=True,
+                **special,
+                **self._credentials.connector_arguments(),
+            )
+        # The connector lets through whatever its own parts raise; this is the edge to it.
+        except Exception as exc:
+            facts = errors.facts_of(exc, during="connect")
+            if facts.error_class == "DWX_CONNECTOR_ERROR" and self._credentials.kind == "oauth":
+                facts = replace(facts, error_class="DWX_LOGIN_FAILED")
+            raise ConnectError(facts) from exc
+        try:
+            backend = safe_retry.protect(connection)
+        except safe_retry.UnprotectedError as exc:
+            _close(connection)
+            facts = FailureFacts("DWX_CONNECTOR_UNPROTECTED", str(exc), during="connect")
+            raise ConnectError(facts) from exc
+        session = DatabricksSession(connection, backend, self._cancel_budget_s)
+        try:
+            session.prepare(self._target, cancel)
+        except StatementError as exc:
+            session.close()
+            if exc.cancelled and cancel.is_set():
+                raise ConnectError(cancelled_facts()) from exc
+            raise ConnectError(replace(exc.facts, during="connect")) from exc
+        return session
+
+    def _no_answer(self, budget: float) -> FailureFacts:
+        if self._credentials.kind == "oauth":
+            return FailureFacts(
+                "DWX_LOGIN_FAILED",
+                f"The login in the browser was not completed within {budget:.0f} s.",
+                during="connect",
+            )
+        return FailureFacts(
+            "DWX_CONNECT_TIMEOUT",
+            f"{self._target.host} took the connection but opened no session in {budget:.0f} s.",
+            during="connect",
+        )
+
+
+class DatabricksSession:
+    """An open session. Implements `executor.warehouse.port.Session`."""
+
+    def __init__(self, connection: Any, backend: Any, cancel_budget_s: float) -> None:
+        """Made by `DatabricksWarehouse.open`. `backend` is `connection`'s, protected."""
+        self._connection = connection
+        self._backend = backend
+        self._cancel_budget_s = cancel_budget_s
+        self._settings: dict[str, str] = {}
+        self._open = True
+
+    @property
+    def opened(self) -> Opened:
+        return Opened(
+            session_id=self._connection.get_session_id_hex(), settings=dict(self._settings)
+        )
+
+    def prepare(self, target: Target, cancel: Event) -> None:
+        """Moves to catalog and schema and reads the settings. Raises `StatementError`.
+
+        USE says clearly what is wrong with a catalog or schema; the protocol's initial namespace
+        does not.
+        """
+        if target.catalog is not None:
+            self._use(f"USE CATALOG {quoted_part(target.catalog)}", cancel)
+        if target.schema is not None:
+            self._use(f"USE SCHEMA {quoted_part(target.schema)}", cancel)
+        rows: list[Row] = []
+        with contextlib.suppress(StatementError):  # for information only
+            rows = self._rows("SET", 200, cancel)
+        for row in rows:
+            name, value = row.get("key"), row.get("value")
+            if isinstance(name, str) and value is not None and name.upper() in _SETTINGS:
+                self._settings[name.upper()] = str(value)
+
+    def execute(
+        self, request: Request, *, submitted: Callable[[str | None], None], cancel: Event
+    ) -> Result:
+        """See `executor.warehouse.port.Session.execute`."""
+        cursor = self._finished(request, submitted, cancel)
+        query_id: str | None = cursor.query_id
+        try:
+            return self._result(request, cursor, query_id, cancel)
+        finally:
+            self._release(cursor)
+
+    def history(self, table: str, limit: int, cancel: Event) -> list[HistoryEntry]:
+        """The last `limit` commits of a table, newest first. Raises `StatementError`."""
+        return [entry(row) for row in self._rows(history_query(table, limit), limit, cancel)]
+
+    def close(self) -> None:
+        """Closes the session within `CLOSE_BUDGET_S`; never raises."""
+        if self._open:
+            self._open = False
+            _close(self._connection)
+
+    # --- one statement ------------------------------------------------------------------------
+
+    def _finished(
+        self, request: Request, submitted: Callable[[str | None], None], cancel: Event
+    ) -> Any:
+        """Runs a statement to its end and returns its cursor; the warehouse said FINISHED."""
+        # Here the connector is loaded already; at the head of this module it would not be.
+        from executor.warehouse.databricks import errors
+
+        if cancel.is_set():
+            raise StatementError(
+                FailureFacts("DWX_STATEMENT_CANCELLED", "Cancelled before it was sent."),
+                outcome="not_committed",
+                evidence="the statement was never sent",
+                cancelled=True,
+            )
+        self._backend.hurry = False
+        cursor = None
+        try:
+            cursor = self._connection.cursor(arraysize=1)
+            cursor.execute_async(request.sql, query_tags=_tags(request) or None)
+        # Whatever goes wrong in the connector from here on, the statement may have been sent.
+        except Exception as exc:
+            raise errors.statement_error(
+                exc, during="execute", kind=request.kind, query_id=cursor and cursor.query_id
+            ) from exc
+        submitted(cursor.query_id)
+        try:
+            self._poll(request, cursor, cancel)
+        except StatementError as exc:
+            if exc.facts.error_class != "DWX_CONNECTION_LOST":
+                self._release(cursor)
+            raise
+        return cursor
+
+    def _poll(self, request: Request, cursor: Any, cancel: Event) -> None:
+        """Polls until the warehouse says FINISHED. Raises `StatementError` for any other end."""
+        from executor.warehouse.databricks import errors
+
+        delay = _FIRST_DELAY_S
+        asked_to_stop: float | None = None
+        last_answer = monotonic()
+        while True:
+            if asked_to_stop is None and cancel.is_set():
+                asked_to_stop = monotonic()
+                self._backend.hurry = True
+                # a refused or lost cancel shows in the polls that follow
+                with contextlib.suppress(Exception):
+                    cursor.cancel()
+            asked = monotonic()
+            pause = delay
+            try:
+                state = cursor.get_query_state().value
+                last_answer = monotonic()
+            except Exception as exc:
+                lost_for = monotonic() - last_answer
+                if not errors.passing(exc) or lost_for > OUTAGE_BUDGET_S:
+                    raise errors.statement_error(
+                        exc, during="poll", kind=request.kind, query_id=cursor.query_id
+                    ) from exc
+                state = "RUNNING"
+                pause = errors.retry_after_s(exc) or _LAST_DELAY_S
+            if state == "SUCCEEDED":
+                return
+            if state not in ("PENDING", "RUNNING"):
+                raise self._ended(request, cursor.query_id, state, asked_to_stop is not None)
+            if asked_to_stop is not None:
+                if monotonic() - asked_to_stop > self._cancel_budget_s:
+                    raise _unconfirmed(request, cursor.query_id, self._cancel_budget_s)
+                _NEVER.wait(min(pause, 0.2))
+            elif monotonic() - asked < _LONG_POLL_S:
+                cancel.wait(pause)
+                delay = min(delay * 1.5, _LAST_DELAY_S)
+
+    def _ended(
+        self, request: Request, query_id: str | None, state: str, by_us: bool
+    ) -> StatementError:
+        """The error for a terminal state that is neither FINISHED nor comes with a reason."""
+        from databricks.sql.thrift_api.TCLIService.ttypes import TOperationState
+
+        from executor.warehouse.databricks import errors
+
+        exact = getattr(self._backend.last_status, "operationState", None)
+        if state == "CANCELLED":
+            facts = FailureFacts(
+                "DWX_STATEMENT_CANCELLED",
+                "Cancelled as requested."
+                if by_us
+                else "The statement was cancelled on the warehouse, and not by this run.",
+            )
+            evidence = "the warehouse reports it as cancelled; it may have committed before"
+        elif exact == TOperationState.TIMEDOUT_STATE:
+            facts = FailureFacts(
+                "DWX_STATEMENT_TIMEOUT", "The statement has timed out on the warehouse."
+            )
+            evidence = "the warehouse stopped it at its time limit; it may have committed before"
+        else:
+            facts = FailureFacts(
+                None, f"The statement ended in state {state}, and the warehouse gave no reason."
+            )
+            evidence = "the warehouse did not say how it ended"
+        reads = request.kind in errors.READS
+        return StatementError(
+            replace(
+                facts,
+                query_id=query_id,
+                during="poll",
+                sqlstate=getattr(self._backend.last_status, "sqlState", None),
+            ),
+            outcome="not_committed" if reads else "unknown",
+            evidence="the statement writes nothing" if reads else evidence,
+            cancelled=state == "CANCELLED",
+        )
+
+    def _result(self, request: Request, cursor: Any, query_id: str | None, cancel: Event) -> Result:
+        from executor.warehouse.databricks import errors
+
+        kind = request.kind
+        if kind == "probe":
+            try:
+                rows = self._fetch(cursor)
+            except Exception as exc:
+                raise errors.statement_error(
+                    exc, during="fetch", kind=kind, query_id=query_id
+                ) from exc
+            value = whole_number(next(iter(rows[0].values()), None)) if rows else None
+            return Result(query_id=query_id, rows=None, value=value, metrics=None)
+        if kind == "optimize":
+            row = self._first_row(cursor)
+            metrics = optimize_metrics(row) if row else None
+            return Result(query_id=query_id, rows=None, value=None, metrics=metrics)
+        counts: RowCounts | None = None
+        if kind in DML or kind in AS_SELECT:
+            counts = self._row_counts(request, cursor, query_id, cancel)
+        return Result(query_id=query_id, rows=counts, value=None, metrics=None)
+
+    def _row_counts(
+        self, request: Request, cursor: Any, query_id: str | None, cancel: Event
+    ) -> RowCounts:
+        driver = whole_number(getattr(self._backend.last_status, "numModifiedRows", None))
+        row = self._first_row(cursor)
+        counts = row_counts(row, request.kind) if row else None
+        if counts is None and driver is not None and driver >= 0 and request.kind in DML:
+            counts = counted_by_driver(driver, request.kind)
+        if counts is None and request.count_rows and request.target is not None:
+            # The statement has succeeded; not to know its count is no failure.
+            with contextlib.suppress(StatementError):
+                found = commit_of(self.history(request.target, 5, cancel), query_id)
+                counts = rows_committed(found) if found else None
+        return counts or UNKNOWN_ROWS
+
+    def _first_row(self, cursor: Any) -> Row | None:
+        """The first row of a statement that has succeeded; a row that cannot be read is none."""
+        with contextlib.suppress(Exception):
+            rows = self._fetch(cursor)
+            return rows[0] if rows else None
+        return None
+
+    # --- small statements of our own ----------------------------------------------------------
+
+    def _use(self, sql: str, cancel: Event) -> None:
+        request = Request(statement="", sql=sql, kind="use", target=None)
+        self._release(self._finished(request, lambda query_id: None, cancel))
+
+    def _rows(self, sql: str, limit: int, cancel: Event) -> list[Row]:
+        from executor.warehouse.databricks import errors
+
+        request = Request(statement="", sql=sql, kind="probe", target=None)
+        cursor = self._finished(request, lambda query_id: None, cancel)
+        try:
+            return self._fetch(cursor, limit)
+        except Exception as exc:
+            raise errors.statement_error(
+                exc, during="fetch", kind="probe", query_id=cursor.query_id
+            ) from exc
+        finally:
+            self._release(cursor)
+
+    # --- the connector ------------------------------------------------------------------------
+
+    def _fetch(self, cursor: Any, limit: int = 1) -> list[Row]:
+        """At most `limit` rows of a finished statement, in one request."""
+        cursor.arraysize = limit
+        # Not `get_async_execution_result`: it polls twice more, and carries out uploads and
+        # downloads that a server may ask for.
+        cursor.active_result_set = self._backend.get_execution_result(
+            cursor.active_command_id, cursor
+        )
+        names = [str(column[0]).lower() for column in cursor.description or ()]
+        rows = cursor.active_result_set.fetchmany(limit)
+        return [dict(zip(names, row, strict=False)) for row in rows]
+
+    def _release(self, cursor: Any) -> None:
+        """Lets the warehouse forget the statement. Best effort: a session's end does it as well."""
+        with contextlib.suppress(Exception):
+            command = cursor.active_command_id
+            if cursor.active_result_set is None and command is not None:
+                self._backend.close_command(command)
+            cursor.close()
+        with contextlib.suppress(AttributeError, ValueError):
+            self._connection._cursors.remove(cursor)  # it would keep every cursor of the run
+
+
+class _Attempt:
+    """Opening a session in a thread that may have to be left behind."""
+
+    def __init__(self, connect: Callable[[], DatabricksSession]) -> None:
+        self.done = Event()
+        self.session: DatabricksSession | None = None
+        self.problem: Exception | None = None
+        self._connect = connect
+        self._abandoned = Event()
+        Thread(target=self._run, name="dwx-connect", daemon=True).start()
+
+    def abandon(self) -> None:
+        """Nobody waits any more: a session that comes yet is closed."""
+        self._abandoned.set()
+        if self.done.is_set() and self.session is not None:
+            self.session.close()
+
+    def _run(self) -> None:
+        try:
+            self.session = self._connect()
+        except Exception as exc:  # noqa: BLE001 — raised again in the thread that waits
+            self.problem = exc
+        self.done.set()
+        if self._abandoned.is_set() and self.session is not None:
+            self.session.close()
+
+
+def _tags(request: Request) -> dict[str, str]:
+    """At most 20 tags of at most 128 characters: the warehouse refuses more."""
+    return {name: value[:128] for name, value in list(request.tags.items())[:20]}
+
+
+def _too_slow(facts: FailureFacts, elapsed_s: float) -> FailureFacts:
+    return replace(
+        facts,
+        error_class="DWX_START_TIMEOUT",
+        message=f"The warehouse was not ready after {elapsed_s:.0f} s. It said: {facts.message}",
+    )
+
+
+def _unconfirmed(request: Request, query_id: str | None, budget_s: float) -> StatementError:
+    from executor.warehouse.databricks import errors
+
+    reads = request.kind in errors.READS
+    return StatementError(
+        FailureFacts(
+            "DWX_CANCEL_UNCONFIRMED",
+            f"Cancelled, but the warehouse has not confirmed it within {budget_s:.0f} s; "
+            "the statement may still be running.",
+            query_id=query_id,
+            during="poll",
+        ),
+        outcome="not_committed" if reads else "unknown",
+        evidence=(
+            "the statement writes nothing" if reads else "the end of the statement was not seen"
+        ),
+    )
+
+
+def _close(connection: Any) -> None:
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            connection.close()
+
+    thread = Thread(target=run, name="dwx-close", daemon=True)
+    thread.start()
+    thread.join(CLOSE_BUDGET_S)
+
+
+def _tame_logging() -> None:
+    """Warnings only, and none that pyarrow is missing: dwx does not want it."""
+    for name in ("databricks.sql", "urllib3"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+    logging.getLogger("databricks.sql.client").addFilter(_about_more_than_pyarrow)
+
+
+def _show_login_address() -> None:
+    """The address to log in at goes to stderr: the browser may be on another machine."""
+    logger = logging.getLogger("databricks.sql.auth.oauth")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.addFilter(lambda record: record.getMessage().startswith("Opening "))
+        logger.addHandler(handler)
+
+
+def _about_more_than_pyarrow(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("[WARN] pyarrow")

@@ -1,0 +1,121 @@
+"""The port: what the runtime asks of a warehouse, whichever it is.
+
+Theory. A session belongs to one thread from `open` to `close`; nothing here is called from two
+threads at once. The one thing another thread may do is set the `cancel` flag of a running
+statement: whoever executes it looks at the flag between two polls, cancels on the warehouse, and
+goes on polling until the terminal state is seen, because a statement that was told to stop may
+still have committed.
+
+A statement ends in one of two ways: `execute` returns (the warehouse said FINISHED), or it raises
+`StatementError`. The error always says what is known about the write: `not_committed` only with
+proof, `unknown` otherwise. No implementation may send a statement twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Protocol
+
+from executor.core.failures import FailureFacts
+from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session is open. `settings` are those the warehouse reports (names upper case)."""
+
+    session_id: str | None
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One statement to execute."""
+
+    statement: str
+    """Id in the plan, `f3.s2`."""
+    sql: str
+    kind: StatementKind
+    target: str | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Query tags: run, file, statement, attempt. Plain text, never a secret."""
+    count_rows: bool = True
+    """Ask the table history for the row count where neither result nor driver says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The warehouse finished the statement."""
+
+    query_id: str | None
+    rows: RowCounts | None
+    """`None` for kinds that touch no rows (USE, SET, DROP, SELECT, ...)."""
+    value: int | None
+    """First column of the first row, for kind `probe`; `None` if it was NULL or no integer."""
+    metrics: OptimizeMetrics | None
+
+
+class WarehouseError(Exception):
+    """Something the warehouse, the way to it, or the credentials refused."""
+
+    def __init__(self, facts: FailureFacts) -> None:
+        super().__init__(facts.message)
+        self.facts = facts
+
+
+class ConnectError(WarehouseError):
+    """No session could be opened. Nothing was executed."""
+
+
+class StatementError(WarehouseError):
+    """A statement did not finish well.
+
+    `cancelled` is true if the warehouse reports it as cancelled (by us or by somebody else).
+    """
+
+    def __init__(
+        self,
+        facts: FailureFacts,
+        *,
+        outcome: Outcome,
+        evidence: str,
+        cancelled: bool = False,
+    ) -> None:
+        super().__init__(facts)
+        self.outcome = outcome
+        self.evidence = evidence
+        self.cancelled = cancelled
+
+
+class Session(Protocol):
+    """One open session."""
+
+    @property
+    def opened(self) -> Opened: ...
+
+    def execute(
+        self, request: Request, *, submitted: Callable[[str | None], None], cancel: Event
+    ) -> Result:
+        """Executes one statement and waits for its end.
+
+        Calls `submitted` with the query id once, as soon as the warehouse has taken the statement.
+        Raises `StatementError`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Closes the session. Bounded in time, never raises."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where sessions come from."""
+
+    def open(self, cancel: Event) -> Session:
+        """Opens a session, or raises `ConnectError` within a bounded time.
+
+        Gives up early once `cancel` is set.
+        """
+        ...

@@ -1,0 +1,108 @@
+"""The plan as an event for programs and as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from executor.workflow.model import Workflow
+from protocol.events import Plan, PlannedFile, PlannedLoop
+
+
+def plan_event(workflow: Workflow) -> Plan:
+    """What will run, in order; iterations still to be generated are not in it."""
+    return Plan(
+        directory=str(workflow.directory),
+        profile=workflow.profile,
+        files=tuple(file.planned for file in workflow.files),
+        loops=workflow.loops,
+        total_files=len(workflow.files),
+        total_statements=sum(len(file.texts) for file in workflow.files),
+        warnings=workflow.warnings,
+    )
+
+
+def plan_text(workflow: Workflow) -> str:
+    """The plan for a person: no colour, one blank line between parts, ends with a line feed."""
+    return "\n".join(_lines(workflow)) + "\n"
+
+
+def _lines(workflow: Workflow) -> Iterator[str]:
+    files = [file.planned for file in workflow.files]
+    paths = {file.id: file.path for file in files}
+    statements = sum(len(file.statements) for file in files)
+    yield f"Workflow {workflow.directory}"
+    yield f"{_count(len(files), 'file')}, {_count(statements, 'statement')}" + (
+        f", profile {workflow.profile}" if workflow.profile else ""
+    )
+    started: set[str] = set()
+    for number, file in enumerate(files, 1):
+        if file.loop is not None and file.loop not in started:
+            started.add(file.loop)
+            loop = next(loop for loop in workflow.loops if loop.id == file.loop)
+            yield ""
+            yield from _loop_lines(loop, paths)
+        yield ""
+        yield from _file_lines(number, file, paths)
+    sources = _sources(workflow)
+    if sources:
+        yield ""
+        yield "Sources (read, written by no file)"
+        yield from (f"  {name}" for name in sources)
+    if workflow.warnings:
+        yield ""
+        yield "Warnings"
+        for warning in workflow.warnings:
+            place = warning.path or ""
+            if warning.line is not None:
+                place += f":{warning.line}"
+            yield f"  {warning.code} {place}".rstrip()
+            yield f"      {warning.detail}"
+
+
+def _file_lines(number: int, file: PlannedFile, paths: dict[str, str]) -> Iterator[str]:
+    marks = [
+        f"iteration {file.iteration}" if file.iteration is not None else "",
+        "" if file.critical else "leaf: its failure does not stop the run",
+    ]
+    note = ", ".join(mark for mark in marks if mark)
+    yield f"{number:3}. {file.path}" + (f"  ({note})" if note else "")
+    for statement in file.statements:
+        again = "" if statement.idempotent else "  [not safe to repeat]"
+        if statement.idempotent and statement.unit != statement.id:
+            again = f"  [repeat from {statement.unit}]"
+        what = f"{statement.kind} {statement.target}" if statement.target else statement.head[:60]
+        yield f"       {statement.id:8} line {statement.line:<4} {what}{again}"
+    for title, names in (
+        ("reads", file.reads),
+        ("writes", file.writes),
+        ("after", [paths[file_id] for file_id in file.depends_on]),
+    ):
+        if names:
+            yield f"       {title:6} {', '.join(names)}"
+
+
+def _loop_lines(loop: PlannedLoop, paths: dict[str, str]) -> Iterator[str]:
+    yield f"Loop {loop.name}: {_count(len(loop.files), 'file')}, at most {loop.max_iterations}" + (
+        " iterations; those beyond the files are generated"
+        if loop.generate
+        else " iterations, none generated"
+    )
+    yield f"       tables {loop.table}"
+    if loop.probe is not None:
+        yield f"       ends when this gives 0: {' '.join(loop.probe.split())}"
+    else:
+        columns = ", ".join(loop.changed_columns) if loop.changed_columns else "all columns"
+        yield f"       ends when an iteration changes nothing in {columns}"
+    if loop.alias is not None:
+        yield f"       leaves {loop.alias}"
+
+
+def _sources(workflow: Workflow) -> list[str]:
+    made = {name for file in workflow.files for name in file.planned.writes}
+    made.update(loop.alias for loop in workflow.loops if loop.alias is not None)
+    read = {name for file in workflow.files for name in file.planned.reads}
+    return sorted(read - made)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,99 @@
+"""The envelope of every line, the limits of the wire, and the marks on fields.
+
+Theory. A line is one flat JSON object: five envelope fields (`type`, `v`, `run`, `seq`, `ts`),
+then the fields of its type. In memory the two halves stay apart: an `Entry` says *where in which
+run* something was recorded, its `event` says *what*. Only the half that says what is a matter for
+the state machine; the other half is stamped on by whoever keeps the log.
+
+Messages are frozen standard-library dataclasses. Writing one costs no more than `json.dumps`, so
+the first line of a run does not wait for pydantic to load; reading one goes through pydantic
+(`protocol.codec`), which validates the very same classes. A field is *stable* unless its type
+carries `VOLATILE`: replay and diff compare stable fields only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+VERSION = 1
+"""Major version of the protocol, on every line as `v`."""
+
+MINOR = 0
+"""Minor version; a higher one only adds."""
+
+MAX_LINE_BYTES = 16_384
+"""Longest line in either direction, line feed included."""
+
+MAX_TEXT_BYTES = 4_096
+"""A text longer than this is cut when its line would be too long, and kept whole in an artifact."""
+
+
+class Volatile:
+    """Marks a field whose value may differ between two runs that did the same (times, ids)."""
+
+    def __repr__(self) -> str:
+        return "VOLATILE"
+
+
+VOLATILE = Volatile()
+
+Milliseconds = Annotated[int, VOLATILE]
+"""A measured duration in milliseconds."""
+
+Timestamp = Annotated[str, VOLATILE]
+"""RFC 3339, UTC, milliseconds: `2026-01-31T12:00:00.000Z`."""
+
+VolatileText = Annotated[str, VOLATILE]
+VolatileInt = Annotated[int, VOLATILE]
+
+MESSAGE_CONFIG: Mapping[str, Any] = {
+    # `class_` and `from_` are `class` and `from` on the wire: Python reserves the words
+    "alias_generator": lambda name: name.rstrip("_"),
+    "validate_by_alias": True,
+    "validate_by_name": True,
+    "extra": "ignore",
+    # pydantic's reader takes NaN and Infinity, which JSON does not have
+    "allow_inf_nan": False,
+}
+"""pydantic's settings for every message: unknown fields are ignored, as a newer writer may add."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Root of everything that travels as a JSON object."""
+
+    __pydantic_config__ = MESSAGE_CONFIG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut(Message):
+    """Stands in for a text or a list too long for a line.
+
+    `text` is the beginning (empty for a list), `bytes` the size of the whole in UTF-8, `ref` the
+    file that holds the whole, relative to the run directory and named by its SHA-256.
+    """
+
+    text: str
+    truncated: bool = True
+    bytes: int
+    ref: str
+
+
+Text = str | Cut
+
+
+def stable_fields(message: type[Message]) -> tuple[str, ...]:
+    """Names of the fields of `message` that replay and diff compare, in order."""
+    hints = get_type_hints(message, include_extras=True)
+    return tuple(
+        name for name, hint in hints.items() if not name.startswith("__") and not _is_volatile(hint)
+    )
+
+
+def _is_volatile(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return VOLATILE in get_args(hint)[1:]
+    # `Milliseconds | None`: an optional volatile field is volatile
+    return any(_is_volatile(part) for part in get_args(hint) if get_origin(part) is Annotated)

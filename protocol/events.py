@@ -1,0 +1,709 @@
+"""Every event dwx can emit: one class per type, in the order in which a run meets them.
+
+PROTOCOL.md describes the same types for readers on the other side of the pipe; a test holds the
+two together. Units: durations are milliseconds (`*_ms`), sizes are bytes, lines count from 1.
+`None` always means *not known* or *does not apply*, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from protocol.base import (
+    VOLATILE,
+    Cut,
+    Message,
+    Milliseconds,
+    Text,
+    Timestamp,
+    VolatileInt,
+    VolatileText,
+)
+from protocol.policy import Rule, Unmatched
+
+# --- words shared by several events -----------------------------------------------------------
+
+StatementKind = Literal[
+    "use", "set", "create", "create_as", "replace", "replace_as", "insert", "insert_overwrite",
+    "merge", "update", "delete", "truncate", "copy_into", "drop", "rename", "alter", "optimize",
+    "vacuum", "select", "script", "transaction", "probe", "alias", "other", "unknown",
+]  # fmt: skip
+"""What a statement is. `create`/`replace`: a table or view without, `*_as`: with a query.
+`probe` and `alias` are statements of the executor's own; `other` is parsed but none of these;
+`unknown` could not be parsed."""
+
+Outcome = Literal["committed", "not_committed", "unknown"]
+View = Literal["full", "progress", "attention", "off"]
+Unanswered = Literal["suspend", "abort", "skip"]
+ChoiceName = Literal["retry", "skip", "continue", "done", "abort", "extend", "accept", "check"]
+RowSource = Literal["result", "driver", "history", "unknown"]
+Severity = Literal["fatal", "critical", "moderate", "warning"]
+RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
+CancelMode = Literal["after_statement", "now"]
+RejectionCode = Literal[
+    "malformed", "too_long", "unknown_type", "unknown_prompt", "already_resolved", "not_offered",
+    "stale", "wrong_run",
+]  # fmt: skip
+
+
+# --- records inside events --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Message):
+    """What the caller asked for, as far as it decides how the run goes on."""
+
+    directory: VolatileText
+    catalog: str | None = None
+    schema: str | None = None
+    host: VolatileText | None = None
+    http_path: VolatileText | None = None
+    auth: str | None = None
+    """Kind of credential (`pat`, `oauth`, `local`), never the credential."""
+    max_iterations: int | None = None
+    """Overrides the limit of every loop of the plan."""
+    prompt_timeout_ms: int = 900_000
+    on_unanswered: Unanswered = "suspend"
+    skip_loop: bool = False
+    optimize: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRecord(Message):
+    """One error, whoever made it. Text in it comes from outside and is data, never markup."""
+
+    class_: str
+    """Error class of the warehouse (`TABLE_OR_VIEW_NOT_FOUND`) or one of dwx's own (`DWX_…`)."""
+    sqlstate: str | None = None
+    category: str
+    severity: Severity
+    retryable: bool
+    message: Text
+    file: str | None = None
+    line: int | None = None
+    """Line in the file, counted from 1."""
+    position: int | None = None
+    """Character in the line, counted from 1."""
+    statement: str | None = None
+    query_id: VolatileText | None = None
+    suggestion: str
+    """What to do next, in one sentence."""
+    fingerprint: str
+    """Stable hash of path, statement and class: the key for policies and replay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts(Message):
+    """Rows a statement touched; `None` is unknown. `source` says who counted."""
+
+    total: int | None = None
+    inserted: int | None = None
+    updated: int | None = None
+    deleted: int | None = None
+    source: RowSource = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizeMetrics(Message):
+    """What OPTIMIZE reported; `None` where the warehouse did not say."""
+
+    files_added: VolatileInt | None = None
+    files_removed: VolatileInt | None = None
+    bytes_added: VolatileInt | None = None
+    bytes_removed: VolatileInt | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStatement(Message):
+    """A statement of a file as the plan sees it; the text itself stays in the file."""
+
+    id: str
+    kind: StatementKind
+    target: str | None = None
+    """Table or view it writes, `catalog.schema.name` in lower case; a part that holds a dot or a
+    backtick is backtick-quoted."""
+    renames: str | None = None
+    """For kind `rename`: the table's name before."""
+    line: int
+    """Line in the file on which the statement starts, counted from 1."""
+    sha256: str
+    """Of the statement's text with placeholders filled in."""
+    head: str
+    """First 120 characters on one line, literals masked."""
+    unit: str
+    """Id of the first statement of its retry unit: a retry starts there."""
+    idempotent: bool
+    """True if running the retry unit again is safe whatever happened to this statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFile(Message):
+    id: str
+    path: str
+    """Relative to the workflow's directory, `/` between parts."""
+    sha256: str
+    kind: Literal["plain", "loop"]
+    loop: str | None = None
+    iteration: int | None = None
+    critical: bool = True
+    """False for a leaf file: its failure never stops the run."""
+    statements: tuple[PlannedStatement, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    depends_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLoop(Message):
+    id: str
+    name: str
+    files: tuple[str, ...]
+    table: str
+    """Name of the table made by iteration N, with `{iteration}` in place of N; 0 is the entry."""
+    changed_columns: tuple[str, ...] | None = None
+    """Columns of the EXCEPT test; `None` means all."""
+    probe: str | None = None
+    """SQL with one number; zero means converged. `{table}` and `{previous}` are filled in."""
+    residual: str | None = None
+    """SQL with one number, what is left to merge. `{table}` is filled in."""
+    alias: str | None = None
+    """Table made from the last iteration once the loop has converged."""
+    max_iterations: int
+    generate: bool
+    """True if iterations beyond the files are generated from the last file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWarning(Message):
+    code: str
+    detail: str
+    path: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Message):
+    """One answer a prompt offers. `safe` is true if it can write nothing twice."""
+
+    choice: ChoiceName
+    effect: str
+    safe: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCounts(Message):
+    completed: int
+    failed: int
+    skipped: int
+    not_needed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementCounts(Message):
+    succeeded: int
+    failed: int
+    cancelled: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopResult(Message):
+    loop: str
+    iterations: int
+    outcome: Literal["converged", "accepted", "not_converged", "unfinished", "skipped"]
+    final_table: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRows(Message):
+    name: str
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowStatement(Message):
+    statement: VolatileText
+    path: VolatileText
+    elapsed_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCounts(Message):
+    asked: int
+    resolved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckCounts(Message):
+    passed: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
+
+
+# --- the life of the process ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    """First line of every process: who speaks, which run, and how to answer it."""
+
+    type: Literal["hello"] = "hello"
+    protocol: str
+    tool: str = "dwx"
+    tool_version: VolatileText
+    run_dir: VolatileText | None
+    pid: VolatileInt
+    view: View
+    argv: Annotated[tuple[str, ...], VOLATILE]
+    """The command line, secrets masked."""
+    segment: int
+    """1, or 2 and more after a resume."""
+    answer_with: VolatileText | None
+    """The exact way to answer a prompt of this run."""
+    settings: Settings | None
+    """`None` only where the command line itself could not be understood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Message):
+    """What will run, in order."""
+
+    type: Literal["plan"] = "plan"
+    directory: VolatileText
+    profile: str | None
+    files: tuple[PlannedFile, ...] | Cut
+    loops: tuple[PlannedLoop, ...] | Cut
+    total_files: int
+    total_statements: int
+    warnings: tuple[PlanWarning, ...] | Cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePlanned(Message):
+    """A file's statements replaced or added after the plan: read again, or generated."""
+
+    type: Literal["file_planned"] = "file_planned"
+    reason: Literal["reread", "generated"]
+    changed: bool
+    """True if the file's hash differs from the one planned before (always for a generated one)."""
+    file: PlannedFile | Cut
+
+
+# --- connection -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connecting(Message):
+    type: Literal["connecting"] = "connecting"
+    host: VolatileText | None
+    http_path: VolatileText | None
+    auth: str | None
+    catalog: str | None
+    schema: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Message):
+    """Still waiting for something outside; `budget_ms` is when dwx gives up."""
+
+    type: Literal["waiting"] = "waiting"
+    reason: Literal["warehouse_starting", "throttled", "queued", "session_reopen"]
+    elapsed_ms: Milliseconds
+    budget_ms: Milliseconds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected(Message):
+    type: Literal["connected"] = "connected"
+    host: VolatileText | None
+    http_path: VolatileText | None
+    auth: str | None
+    catalog: str | None
+    schema: str | None
+    session_id: VolatileText | None
+    elapsed_ms: Milliseconds
+    settings: Annotated[dict[str, str], VOLATILE]
+    """Session settings in force, as the warehouse reports them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnected(Message):
+    type: Literal["reconnected"] = "reconnected"
+    session_id: VolatileText | None
+    elapsed_ms: Milliseconds
+    replayed: int
+    """How many USE and SET statements were run again in the new session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnected(Message):
+    type: Literal["disconnected"] = "disconnected"
+    session_id: VolatileText | None
+    reason: str
+    elapsed_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Message):
+    type: Literal["check"] = "check"
+    name: str
+    phase: Literal["preflight", "final"]
+    status: Literal["passed", "failed", "unknown", "skipped"]
+    observed: str | None
+    expected: str | None
+    severity: Severity
+
+
+# --- files and statements ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStarted(Message):
+    type: Literal["file_started"] = "file_started"
+    file: str
+    path: str
+    index: int
+    """Place in the run's order, counted from 1."""
+    total: int
+    """Files planned so far; grows when iterations are generated."""
+    statements: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementStarted(Message):
+    """Durable before anything is sent: after a crash it names what may have been in flight."""
+
+    type: Literal["statement_started"] = "statement_started"
+    statement: str
+    kind: StatementKind
+    target: str | None
+    line: int | None
+    sha256: str
+    attempt: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementSubmitted(Message):
+    """The warehouse took the statement and named it."""
+
+    type: Literal["statement_submitted"] = "statement_submitted"
+    statement: str
+    query_id: VolatileText | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementFinished(Message):
+    type: Literal["statement_finished"] = "statement_finished"
+    statement: str
+    status: Literal["succeeded", "failed", "cancelled", "unknown"]
+    elapsed_ms: Milliseconds
+    query_id: VolatileText | None
+    rows: RowCounts | None
+    value: int | None
+    """The number a probe asked for."""
+    metrics: OptimizeMetrics | None
+    error: ErrorRecord | None
+    outcome: Outcome
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowsAffected(Message):
+    type: Literal["rows_affected"] = "rows_affected"
+    statement: str
+    file: str
+    target: str | None
+    total: int | None
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+    source: RowSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFinished(Message):
+    type: Literal["file_finished"] = "file_finished"
+    file: str
+    path: str
+    status: Literal["completed", "failed", "skipped", "not_needed"]
+    """`not_needed`: an iteration's file, left out because the loop had converged before it."""
+    rows: int | None
+    """Rows affected by the statements that reported a number."""
+    elapsed_ms: Milliseconds
+    reason: str | None
+
+
+# --- loops ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopStarted(Message):
+    type: Literal["loop_started"] = "loop_started"
+    loop: str
+    name: str
+    table: str
+    max_iterations: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Iteration(Message):
+    """One iteration is done and its convergence test has been evaluated."""
+
+    type: Literal["iteration"] = "iteration"
+    loop: str
+    iteration: int
+    max_iterations: int
+    updated: int | None
+    """Rows of this iteration's table that the previous one does not have; 0 is a fixpoint."""
+    residual: int | None
+    """What is left to merge, where the loop declares such a probe."""
+    rows: int | None
+    source: Literal["file", "generated"]
+    table: str
+    elapsed_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converged(Message):
+    type: Literal["converged"] = "converged"
+    loop: str
+    iterations: int
+    final_table: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotConverged(Message):
+    type: Literal["not_converged"] = "not_converged"
+    loop: str
+    iteration: int
+    reason: Literal["limit", "stalled", "unknown"]
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliasCreated(Message):
+    type: Literal["alias_created"] = "alias_created"
+    table: str
+    from_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimized(Message):
+    type: Literal["optimized"] = "optimized"
+    table: str
+    files_added: VolatileInt | None
+    files_removed: VolatileInt | None
+    bytes_added: VolatileInt | None
+    bytes_removed: VolatileInt | None
+    elapsed_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanedUp(Message):
+    type: Literal["cleaned_up"] = "cleaned_up"
+    tables: tuple[str, ...]
+
+
+# --- prompts and decisions --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorPrompt(Message):
+    """Something needs a decision. Durable; answered by a line on stdin or one in the inbox."""
+
+    type: Literal["error_prompt"] = "error_prompt"
+    prompt: str
+    digest: str
+    """Changes when the question does; a decision may name it to refuse a question that changed."""
+    title: str
+    file: str | None
+    statement: str | None
+    loop: str | None
+    error: ErrorRecord | None
+    attempt: int
+    outcome: Outcome
+    evidence: str
+    already_done: tuple[str, ...]
+    """Statements of this file that have committed."""
+    dependents: tuple[str, ...]
+    """Files that need this one, directly or through others."""
+    choices: tuple[Choice, ...]
+    unanswered: Unanswered
+    deadline: Timestamp | None
+    answer_with: VolatileText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptResolved(Message):
+    """Exactly once per prompt, and durable before anything follows from it."""
+
+    type: Literal["prompt_resolved"] = "prompt_resolved"
+    prompt: str
+    how: Literal["decision", "policy", "timeout", "cancelled", "superseded"]
+    choice: ChoiceName | Literal["suspend"] | None
+    source: Literal["stdin", "inbox", "policy", "flag"] | None
+    by: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAccepted(Message):
+    """A decision was understood. `kept` if it waits for a prompt that has not come yet."""
+
+    type: Literal["decision_accepted"] = "decision_accepted"
+    id: str
+    kind: Literal["decide", "cancel", "policy", "ping"]
+    source: Literal["stdin", "inbox"]
+    kept: bool
+    prompt: str | None = None
+    choice: str | None = None
+    digest: str | None = None
+    by: str | None = None
+    reason: Text | None = None
+    params: dict[str, int] | None = None
+    remember: Literal["fingerprint"] | None = None
+    mode: CancelMode | None = None
+    nonce: str | None = None
+    rules: tuple[Rule, ...] | None = None
+    unmatched: Unmatched | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRejected(Message):
+    """A decision had no effect, and why; the run goes on waiting."""
+
+    type: Literal["decision_rejected"] = "decision_rejected"
+    id: str | None
+    code: RejectionCode
+    detail: Text
+    source: Literal["stdin", "inbox"]
+    prompt: str | None = None
+    choice: str | None = None
+    digest: str | None = None
+    run_named: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputClosed(Message):
+    """stdin reached its end. It is never an answer."""
+
+    type: Literal["input_closed"] = "input_closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying(Message):
+    type: Literal["retrying"] = "retrying"
+    statement: str
+    attempt: int
+    delay_ms: Milliseconds
+    category: str
+    budget_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Message):
+    """Something the reader should know that changes nothing by itself."""
+
+    type: Literal["warning"] = "warning"
+    code: str
+    detail: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat(Message):
+    """A sign of life; silence longer than `next_by_ms` means stalled."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    phase: str
+    statement: str | None
+    busy_ms: Milliseconds
+    next_by_ms: VolatileInt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested(Message):
+    type: Literal["cancel_requested"] = "cancel_requested"
+    by: Literal["SIGINT", "SIGTERM", "decision", "stdout_closed"]
+    mode: CancelMode
+
+
+# --- the last line ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSuspended(Message):
+    """Nobody answered in time. The run waits on disk; `resume_with` goes on with it."""
+
+    type: Literal["run_suspended"] = "run_suspended"
+    last: Literal[True] = True
+    reason: str
+    open_prompts: tuple[str, ...]
+    resume_with: VolatileText
+    exit_code: Literal[5] = 5
+    events: int
+    """Equals this line's `seq`."""
+    digest: str
+    """SHA-256 over the stable fields of every event up to here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Message):
+    type: Literal["run_finished"] = "run_finished"
+    last: Literal[True] = True
+    outcome: RunOutcome
+    exit_code: int
+    error: ErrorRecord | None
+    """Why it ended, where an error ended it."""
+    files: FileCounts
+    statements: StatementCounts
+    loops: tuple[LoopResult, ...]
+    tables: tuple[TableRows, ...] | Cut
+    """Tables the run wrote and did not drop, with the rows last reported; `None` is unknown."""
+    coverage: Annotated[dict[str, float], VOLATILE] | None
+    checks: CheckCounts | None
+    prompts: PromptCounts
+    elapsed_ms: Milliseconds
+    slowest: Annotated[tuple[SlowStatement, ...], VOLATILE]
+    next: tuple[str, ...]
+    """What to do now, most useful first."""
+    events: int
+    """Equals this line's `seq`: a log that has this line and as many entries is complete."""
+    digest: str | None
+    """SHA-256 over the stable fields of every event up to here; `None` where none was kept."""
+
+
+Event = (
+    Hello | Plan | FilePlanned | Connecting | Waiting | Connected | Reconnected | Disconnected
+    | Check | FileStarted | StatementStarted | StatementSubmitted | StatementFinished
+    | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
+    | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved | DecisionAccepted
+    | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat | CancelRequested
+    | RunSuspended | RunFinished
+)  # fmt: skip
+"""Any event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown(Message):
+    """An event type this version does not know; `critical` means: do not go on by yourself."""
+
+    type: str
+    critical: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One recorded line: where in which run (`run`, `seq`, `ts`), and what (`event`)."""
+
+    v: int
+    run: str
+    seq: int
+    ts: str
+    event: Event | Unknown

@@ -1,0 +1,1 @@
+"""Tests, sentences about behaviour; the tree mirrors that of the sources."""
