@@ -1,15 +1,10 @@
 """Entries and decisions to bytes and back.
 
-Theory. Writing and reading are not symmetric. The writer knows its types, so it needs no
-validation and no pydantic: a message is walked once along a `_Shape` worked out per class, and
-`json` does the rest. The reader knows nothing, so every line is validated against the very
-dataclass it becomes; pydantic is imported when the first line is read, and one validator is built
-per type when that type is first met, so a program that answers one prompt does not pay for all.
-
-One serializer masks and cuts. Masking comes first, on whole texts: half a secret that survived a
-cut would be recognized by nobody. What a mask is given are the texts of a message; constants of
-the protocol (`type`, `status`, ...) are left alone, so a secret that happens to read `failed`
-cannot make a line invalid.
+Theory. Writing and reading are not symmetric. The writer knows its types: a message is walked along
+its shape (`protocol.shapes`), and `json` does the rest. The reader knows nothing, so every line is
+validated against the very dataclass it becomes; pydantic is imported when the first line is read,
+and one validator is built per type when that type is first met, so a program that answers one
+prompt does not pay for all.
 
 Reading is strict: `"3"` is not 3, and what is missing is missing. Unknown fields are ignored, and
 an unknown event is an `Unknown`, because a newer writer may add. In a decision a key may not come
@@ -20,159 +15,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
-from types import UnionType
-from typing import (
-    Annotated,
-    Any,
-    Final,
-    Literal,
-    NoReturn,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import Any, Final, NoReturn, get_args
 
-from protocol.base import MAX_LINE_BYTES, MAX_TEXT_BYTES, VERSION, Cut, Message, stable_fields
+from protocol.base import MAX_LINE_BYTES, MAX_TEXT_BYTES, VERSION, Message
+from protocol.cutting import Store, artifact_ref, dumps, places
 from protocol.decisions import Decision, SetPolicy
 from protocol.errors import BadFields, LineTooLong, NotJson, ProtocolFault, UnknownType, shown
 from protocol.events import Entry, Event, Unknown
 from protocol.policy import Match
+from protocol.shapes import Mask, fields_of, shape_of, stable_fields_of
 
-Mask = Callable[[str], str]
-"""Takes a text and gives it back without secrets; idempotent."""
-
-Store = Callable[[bytes, str], str]
-"""Keeps the whole of what was cut. Given the bytes and a suffix (`.txt`, or `.json` for anything
-but a text), returns the `ref`: `artifact_ref` makes it."""
+__all__ = [
+    "DECISION_TYPES",
+    "EVENT_TYPES",
+    "Mask",
+    "Store",
+    "artifact_ref",
+    "decision_id",
+    "decode",
+    "decode_decision",
+    "encode",
+    "encode_fitting",
+    "fields_of",
+    "stable_fields_of",
+    "validator",
+]
 
 MAX_NAME_BYTES: Final = 256
 """Longest id, prompt, choice, ... in a decision, as written in ASCII. They are echoed by events,
 and an event must fit into a line whatever was sent."""
 
-MAX_ECHO_BYTES: Final = {"params": 512, "reason": 4096, "rules": 8192}
+MAX_ECHO_BYTES: Final = {"params": 512, "reason": 4_096, "rules": 8_192}
 """The same for the fields of a decision that may be longer than a name."""
-
-_dumps = json.JSONEncoder(
-    ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")
-).encode
-
-
-# --- messages to plain values -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """How a class of messages is walked; all names but those of `values` are names on the wire."""
-
-    names: tuple[str, ...]
-    values: Callable[[Any], tuple[Any, ...]]
-    attributes: dict[str, str]
-    texts: tuple[str, ...]
-    """Fields that hold a text and nothing deeper: what a mask is for."""
-    nested: tuple[str, ...]
-    """Fields that may hold a record, a list or a map."""
-    cuttable: frozenset[str]
-    stable: tuple[str, ...]
-
-
-def wire_name(attribute: str) -> str:
-    """The name on the wire of an attribute: `class_` is `class`, since Python reserves the word."""
-    return attribute.rstrip("_")
-
-
-def members(hint: Any) -> tuple[Any, ...]:
-    """The types a field may have: the parts of a union, marks (`VOLATILE`) taken off."""
-    if get_origin(hint) is Annotated:
-        return members(get_args(hint)[0])
-    if get_origin(hint) in (Union, UnionType):
-        return tuple(part for arg in get_args(hint) for part in members(arg))
-    return (hint,)
-
-
-_shapes: dict[type[Message], _Shape] = {}
-
-
-def _shape(kind: type[Message]) -> _Shape:
-    shape = _shapes.get(kind)
-    if shape is None:
-        shape = _shapes[kind] = _work_out(kind)
-    return shape
-
-
-def _work_out(kind: type[Message]) -> _Shape:
-    hints = get_type_hints(kind, include_extras=True)
-    attributes = {wire_name(field.name): field.name for field in fields(kind)}
-    types = {name: members(hints[attribute]) for name, attribute in attributes.items()}
-    flat = (str, int, float, bool, type(None))
-    nested = tuple(
-        name
-        for name, parts in types.items()
-        if not all(part in flat or get_origin(part) is Literal for part in parts)
-    )
-    getter = attrgetter(*attributes.values())
-    return _Shape(
-        names=tuple(attributes),
-        # attrgetter of one name gives the value itself
-        values=getter if len(attributes) > 1 else lambda message: (getter(message),),
-        attributes=attributes,
-        texts=tuple(n for n, parts in types.items() if str in parts and n not in nested),
-        nested=nested,
-        cuttable=frozenset(name for name, parts in types.items() if Cut in parts),
-        stable=tuple(wire_name(name) for name in stable_fields(kind)),
-    )
-
-
-def fields_of(message: Message, mask: Mask | None = None) -> dict[str, Any]:
-    """The fields of `message` as JSON has them: names of the wire, in order, lists for tuples."""
-    shape = _shape(type(message))
-    result = dict(zip(shape.names, shape.values(message), strict=True))
-    for name in shape.nested:
-        value = result[name]
-        if value is not None:
-            result[name] = _plain(value, mask)
-    if mask is not None:
-        for name in shape.texts:
-            value = result[name]
-            if value is not None:
-                result[name] = mask(value)
-    return result
-
-
-def stable_fields_of(message: Message, mask: Mask | None = None) -> dict[str, Any]:
-    """As `fields_of`, but only the stable fields, in nested messages too.
-
-    Whether a text was cut depends on the length of its line, and so on volatile fields: compare
-    entries from a log after `protocol.log.resolve`, and pass the `mask` a log was written with.
-    """
-    shape = _shape(type(message))
-    return {
-        name: _plain(getattr(message, shape.attributes[name]), mask, stable_fields_of)
-        if name in shape.nested or name in shape.texts
-        else getattr(message, shape.attributes[name])
-        for name in shape.stable
-    }
-
-
-def _plain(
-    value: Any,
-    mask: Mask | None,
-    inner: Callable[[Message, Mask | None], dict[str, Any]] = fields_of,
-) -> Any:
-    if isinstance(value, Message):
-        return inner(value, mask)
-    if isinstance(value, (tuple, list)):
-        return [_plain(item, mask, inner) for item in value]
-    if isinstance(value, dict):
-        return {_plain(key, mask, inner): _plain(item, mask, inner) for key, item in value.items()}
-    if mask is not None and isinstance(value, str):
-        return mask(value)
-    return value
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -206,19 +83,14 @@ def encode_fitting(entry: Entry, store: Store, mask: Mask | None = None) -> byte
     if len(line) <= MAX_LINE_BYTES:
         return line
     line_fields = _line_fields(entry, _scrubbing(mask))
-    places = sorted(_places(entry.event, line_fields), key=lambda place: -place.size)
+    longest_first = sorted(places(entry.event, line_fields), key=lambda place: -place.size)
     for room in (MAX_TEXT_BYTES, 1024, 256, 0):
-        for place in places:
+        for place in longest_first:
             if place.size > room and place.cut(store, room):
                 line = _as_line(line_fields)
                 if len(line) <= MAX_LINE_BYTES:
                     return line
     raise LineTooLong(len(line), MAX_LINE_BYTES)
-
-
-def artifact_ref(data: bytes, suffix: str) -> str:
-    """Where the whole of something cut is kept: relative to the run directory, named by content."""
-    return f"artifacts/{hashlib.sha256(data).hexdigest()}{suffix}"
 
 
 def _line_fields(entry: Entry, mask: Mask | None) -> dict[str, Any]:
@@ -234,7 +106,7 @@ def _line_fields(entry: Entry, mask: Mask | None) -> dict[str, Any]:
 
 
 def _as_line(line_fields: dict[str, Any]) -> bytes:
-    return _dumps(line_fields).encode("ascii") + b"\n"
+    return dumps(line_fields).encode("ascii") + b"\n"
 
 
 def _line(entry: Entry, mask: Mask | None) -> bytes:
@@ -254,60 +126,6 @@ def _scrubbing(mask: Mask | None) -> Mask:
         return masked.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     return scrub
-
-
-class _Place:
-    """A value on a line that may be cut."""
-
-    def __init__(self, holder: dict[str, Any], name: str) -> None:
-        self._holder, self._name = holder, name
-        self._whole = holder[name]
-        self.size = len(_dumps(self._whole))
-        """Bytes the value takes on the line as it is now."""
-        self._ref: str | None = None
-        self._bytes = 0
-
-    def cut(self, store: Store, room: int) -> bool:
-        """Replaces the value, keeping `room` bytes of a text; False if that gains nothing."""
-        # a name as long as a real one, so that nothing is stored in vain
-        smallest = {"text": "", "truncated": True, "bytes": 0, "ref": artifact_ref(b"", ".json")}
-        if self._ref is None and len(_dumps(smallest)) >= self.size:
-            return False
-        if self._ref is None:
-            data, suffix = (
-                (self._whole.encode(), ".txt")
-                if isinstance(self._whole, str)
-                else (_dumps(self._whole).encode("ascii"), ".json")
-            )
-            self._ref, self._bytes = store(data, suffix), len(data)
-        text = _beginning(self._whole, room) if isinstance(self._whole, str) else ""
-        record = Cut(text=text, bytes=self._bytes, ref=self._ref)
-        self._holder[self._name] = fields_of(record)
-        before, self.size = self.size, len(_dumps(self._holder[self._name]))
-        return self.size < before
-
-
-def _places(message: Message, message_fields: dict[str, Any]) -> Iterator[_Place]:
-    """Every value in `message` that may be cut, at any depth."""
-    shape = _shape(type(message))
-    for name in shape.nested:
-        value = getattr(message, shape.attributes[name])
-        if name in shape.cuttable:
-            if value is not None and not isinstance(value, Cut):
-                yield _Place(message_fields, name)
-        elif isinstance(value, Message):
-            yield from _places(value, message_fields[name])
-        elif isinstance(value, tuple):
-            for item, item_fields in zip(value, message_fields[name], strict=True):
-                if isinstance(item, Message):
-                    yield from _places(item, item_fields)
-
-
-def _beginning(text: str, room: int) -> str:
-    """The longest beginning of `text` that takes at most `room` bytes on a line."""
-    text = text[:room]  # no character takes less than a byte
-    lengths = range(len(text) + 1)
-    return text[: bisect_right(lengths, room, key=lambda n: len(_dumps(text[:n])) - 2) - 1]
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -478,7 +296,7 @@ def _check_echo(decision: Decision) -> None:
     """Events repeat what a decision says, so none of it may be longer than an event can hold."""
     for name, value in fields_of(decision).items():
         limit = MAX_ECHO_BYTES.get(name, MAX_NAME_BYTES)
-        if value is not None and len(_dumps(value)) > limit:
+        if value is not None and len(dumps(value)) > limit:
             raise BadFields(
                 f"the field `{name}` is longer than {limit} bytes as ASCII; "
                 "its sender must shorten it",
@@ -490,10 +308,10 @@ def _check_match(raw: dict[str, Any]) -> None:
     """Elsewhere an unknown field is ignored; here the rule would apply to more than it says."""
     for index, rule in enumerate(raw["rules"]):
         for name in rule["match"]:
-            if name not in _shape(Match).names:
+            if name not in shape_of(Match).names:
                 field = shown(f"rules.{index}.match.{name}")
                 raise BadFields(
                     f"the field `{field}` is not known, and without it the rule would apply to "
-                    f"more than it says; its sender must use {', '.join(_shape(Match).names)}",
+                    f"more than it says; its sender must use {', '.join(shape_of(Match).names)}",
                     field,
                 )

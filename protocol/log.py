@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, NoReturn, get_type_hints
 
 from protocol.base import MAX_LINE_BYTES, Cut, Message
-from protocol.codec import decode, members, validator
+from protocol.codec import decode, validator
 from protocol.errors import LineTooLong, ProtocolFault, shown
 from protocol.events import (
     Entry,
@@ -33,6 +33,7 @@ from protocol.events import (
     StatementFinished,
     StatementStarted,
 )
+from protocol.shapes import members
 
 State = Literal["complete", "live", "suspended", "crashed", "truncated"]
 

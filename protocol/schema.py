@@ -24,7 +24,8 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from protocol import base
 from protocol.base import MINOR, VERSION, Message, stable_fields
-from protocol.codec import DECISION_TYPES, EVENT_TYPES, members, wire_name
+from protocol.codec import DECISION_TYPES, EVENT_TYPES
+from protocol.shapes import members, wire_name
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -1,1 +1,0 @@
-"""Tests, sentences about behaviour; the tree mirrors that of the sources."""

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     from executor.workflow.load import load_workflow
     from executor.workflow.model import WorkflowError
     from executor.workflow.plan import plan_event, plan_text
-    from protocol.codec import fields_of
+    from protocol.shapes import fields_of
 
     namespace = {"catalog": args.catalog, "schema": args.schema}
     given = {name: value for name, value in namespace.items() if value is not None}

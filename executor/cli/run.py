@@ -19,7 +19,7 @@ from types import FrameType
 
 from executor.cli.parser import Parser, UsageError, assignment, duration_ms, positive
 from executor.core.effects import Emit
-from executor.core.inputs import Begun, Input, Refused
+from executor.core.inputs import Begun, Broken, Input, Refused
 from executor.core.machine import step
 from executor.core.state import Ended, State
 from executor.runtime import faults, rundir
@@ -52,7 +52,7 @@ def parser() -> Parser:
     where.add_argument("--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH")
     where.add_argument("--catalog", help="catalog to start in, and ${catalog} in the files")
     where.add_argument("--schema", help="schema to start in, and ${schema} in the files")
-    where.add_argument("--auth-type", choices=("pat", "oauth"), default="pat")
+    where.add_argument("--auth-type", choices=("pat", "oauth"))
     where.add_argument("--access-token", metavar="TOKEN", help="better: DATABRICKS_TOKEN")
     where.add_argument(
         "--local",
@@ -262,8 +262,6 @@ class _Process:
             self._argv, self._mask, run_dir=None, view=self._view, settings=self._settings()
         )
         state = _emit(State(rundir.new_run_id()), Begun(hello), record, self._mask)
-        from executor.core.inputs import Broken
-
         _emit(state, Broken("record", faults.record_broken(error)), record, self._mask)
         record.finish()
         return RECORD_BROKEN
@@ -295,7 +293,7 @@ def _place(args: Namespace) -> _Place:
     try:
         resolved = resolve(flags, os.environ, _ask_hidden if os.isatty(STDIN) else None)
     except CredentialsError as exc:
-        return _Place(refusal=faults.usage("DWX_CREDENTIALS_MISSING", str(exc), exc.suggestion))
+        return _Place(refusal=faults.usage("DWX_CREDENTIALS", str(exc), exc.suggestion))
     return _Place(resolved.target, resolved.credentials, resolved.warnings)
 
 

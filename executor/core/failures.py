@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN, Retry, Rule
@@ -158,9 +159,17 @@ def _by_class(facts: FailureFacts) -> Rule | None:
 
 def _by_text(facts: FailureFacts) -> Rule | None:
     for rule in RULES:
-        if _holds(rule, facts) and any(phrase.search(facts.message) for phrase in rule.phrases):
+        if _holds(rule, facts) and any(
+            _phrase(text).search(facts.message) for text in rule.phrases
+        ):
             return rule
     return None
+
+
+@cache
+def _phrase(text: str) -> re.Pattern[str]:
+    # compiled when first needed: most processes never see a failure
+    return re.compile(text, re.IGNORECASE)
 
 
 def _by_status(facts: FailureFacts) -> Rule | None:

@@ -38,7 +38,7 @@ from executor.core.state import (
 from executor.core.statements import planned_statement
 from executor.core.turn import Turn, timestamp
 from executor.workflow.names import table_name
-from protocol.codec import fields_of
+from protocol.shapes import fields_of
 from protocol.decisions import Cancel, Decide, Ping, SetPolicy
 from protocol.events import (
     CancelMode,

@@ -12,7 +12,6 @@ Own classes begin with `DWX_`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,14 +31,11 @@ class Rule:
     retry: Retry
     suggestion: str
     classes: tuple[str, ...] = ()
-    phrases: tuple[re.Pattern[str], ...] = ()
+    phrases: tuple[str, ...] = ()
+    """Regular expressions, compared without regard to case."""
     statuses: tuple[int, ...] = ()
     during: tuple[str, ...] = ()
     """Stages in which the row holds; empty means all."""
-
-
-def _any(*phrases: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(phrase, re.IGNORECASE) for phrase in phrases)
 
 
 _ASLEEP = ("connect", "execute")
@@ -60,16 +56,26 @@ RULES: tuple[Rule, ...] = (
         "connect", "fatal", "abort", "no",
         "This warehouse does not speak Thrift: use a serverless or pro SQL warehouse.",
         classes=("KP001",),
-        phrases=_any(r"\bKP001\b", r"databricks-sql-kernel"),
+        phrases=(r"\bKP001\b", r"databricks-sql-kernel"),
     ),
     Rule(
         "auth", "fatal", "abort", "user",
         "Set DATABRICKS_TOKEN to a valid access token, or use --auth-type oauth.",
         classes=("DWX_NO_CREDENTIALS", "UNAUTHENTICATED", "INVALID_TOKEN"),
-        phrases=_any(
+        phrases=(
             r"invalid access token", r"access token (?:is |has )?(?:expired|invalid)",
             r"credential was not sent", r"token (?:is |has )?expired",
         ),
+    ),
+    Rule(
+        "connect", "fatal", "abort", "no",
+        "Install it: pip install 'databricks-workflow-executor[local]'.",
+        classes=("DWX_LOCAL_NOT_INSTALLED",),
+    ),
+    Rule(
+        "connect", "fatal", "abort", "user",
+        "Wait for the run that holds the embedded warehouse's files, or give --local another path.",
+        classes=("DWX_LOCAL_WAREHOUSE",),
     ),
     Rule(
         "auth", "fatal", "abort", "user",
@@ -79,24 +85,24 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "permission", "fatal", "abort", "no",
         "The workspace admits only listed networks: connect from one of them.",
-        phrases=_any(r"IP access list", r"\bIP ACL", r"blocked by .* IP "),
+        phrases=(r"IP access list", r"\bIP ACL", r"blocked by .* IP "),
     ),
     Rule(
         "permission", "fatal", "abort", "user",
         "Ask for CAN USE on this SQL warehouse.",
-        phrases=_any(r"not authorized to use (?:this|the) (?:SQL )?(?:warehouse|endpoint)"),
+        phrases=(r"not authorized to use (?:this|the) (?:SQL )?(?:warehouse|endpoint)",),
     ),
     Rule(
         "connect", "fatal", "abort", "user",
         "Check --server-hostname, the network and the name servers.",
         classes=("DWX_HOST_UNKNOWN",),
-        phrases=_any(r"Failed to resolve", r"Name or service not known", r"getaddrinfo failed"),
+        phrases=(r"Failed to resolve", r"Name or service not known", r"getaddrinfo failed"),
     ),
     Rule(
         "connect", "fatal", "abort", "user",
         "Check host, certificate authority bundle (SSL_CERT_FILE) and proxy.",
         classes=("DWX_TLS_FAILED",),
-        phrases=_any(r"CERTIFICATE_VERIFY_FAILED"),
+        phrases=(r"CERTIFICATE_VERIFY_FAILED",),
     ),
     Rule(
         "connect", "fatal", "abort", "user",
@@ -113,7 +119,7 @@ RULES: tuple[Rule, ...] = (
         "warehouse_failed", "fatal", "abort", "user",
         "Look at the warehouse's state and health message, start it, then run again.",
         classes=("DWX_START_TIMEOUT", "CLOUD_PROVIDER_*"),
-        phrases=_any(
+        phrases=(
             r"(?:warehouse|endpoint|cluster).*\b(?:stopped|deleted|terminated)\b",
             r"cannot start (?:the )?(?:warehouse|endpoint|cluster)",
             r"(?:warehouse|endpoint|cluster).*failed to start", r"quota exceeded",
@@ -128,13 +134,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "transient_server", "moderate", "retry", "auto",
         "The statement was not scheduled; it can be sent again.",
-        phrases=_any(r"could not be scheduled"),
+        phrases=(r"could not be scheduled",),
     ),
     Rule(
         "warehouse_starting", "warning", "retry", "auto",
         "The warehouse is starting; wait for it.",
         classes=("TEMPORARILY_UNAVAILABLE",),
-        phrases=_any(
+        phrases=(
             r"(?:warehouse|endpoint|cluster)\b.*\b(?:is|being) (?:temporarily unavailable|start)",
             r"\bSTARTING\b", r"has not been initialized", r"Couldn't create directory",
         ),
@@ -144,7 +150,7 @@ RULES: tuple[Rule, ...] = (
         "throttled", "warning", "retry", "auto",
         "The warehouse is busy; wait as long as it asks for.",
         classes=("RESOURCE_EXHAUSTED", "REQUEST_LIMIT_EXCEEDED"),
-        phrases=_any(r"queue is full", r"too many (?:concurrent )?requests", r"rate limit"),
+        phrases=(r"queue is full", r"too many (?:concurrent )?requests", r"rate limit"),
         statuses=(429,),
     ),
     # --- session and statement handles ----------------------------------------------------------
@@ -152,13 +158,13 @@ RULES: tuple[Rule, ...] = (
         "handle_lost", "moderate", "check", "after_check",
         "The statement was lost from sight: look whether it committed before running it again.",
         classes=("INVALID_HANDLE.OPERATION_ABANDONED", "INVALID_HANDLE.OPERATION_NOT_FOUND"),
-        phrases=_any(r"OPERATION_ABANDONED", r"unexpectedly closed server side"),
+        phrases=(r"OPERATION_ABANDONED", r"unexpectedly closed server side"),
     ),
     Rule(
         "session_lost", "moderate", "check", "after_check",
         "The session ended under a running statement: look whether it committed.",
         classes=("INVALID_HANDLE*",),
-        phrases=_any(r"Invalid SessionHandle", r"Session (?:handle )?\S* ?is closed",
+        phrases=(r"Invalid SessionHandle", r"Session (?:handle )?\S* ?is closed",
                      r"Session handle .* (?:not been initialized|already closed)"),
         during=("poll", "fetch"),
     ),
@@ -166,7 +172,7 @@ RULES: tuple[Rule, ...] = (
         "session_lost", "warning", "retry", "auto",
         "The session ended; open a new one, replay USE and SET, and go on.",
         classes=("INVALID_HANDLE*",),
-        phrases=_any(r"Invalid SessionHandle", r"Session (?:handle )?\S* ?is closed",
+        phrases=(r"Invalid SessionHandle", r"Session (?:handle )?\S* ?is closed",
                      r"Session handle .* (?:not been initialized|already closed)"),
     ),
     Rule(
@@ -190,27 +196,27 @@ RULES: tuple[Rule, ...] = (
         "client_poll_gap", "moderate", "check", "after_check",
         "Nobody asked for the statement's state for too long (suspended machine, lost network): "
         "look whether it committed.",
-        phrases=_any(r"timed out due to inactivity"),
+        phrases=(r"timed out due to inactivity",),
     ),
     Rule(
         "timeout", "critical", "abort", "after_check",
         "Raise the statement timeout or use a larger warehouse; the same statement will time out "
         "again.",
         classes=("DWX_STATEMENT_TIMEOUT", "STATEMENT_TIMEOUT", "QUERY_EXECUTION_TIMEOUT*"),
-        phrases=_any(r"has timed out after", r"\b57KD0\b"),
+        phrases=(r"has timed out after", r"\b57KD0\b"),
     ),
     Rule(
         "cancelled", "critical", "abort", "after_check",
         "Find out who cancelled it and why, then run it again.",
         classes=("OPERATION_CANCELED", "QUERY_CANCELED", "DWX_STATEMENT_CANCELLED"),
-        phrases=_any(r"\bcancell?ed by (?:the )?user",
+        phrases=(r"\bcancell?ed by (?:the )?user",
                      r"^(?:query|statement|operation) (?:was |has been )?cancell?ed"),
     ),
     Rule(
         "transport_ambiguous", "critical", "check", "after_check",
         "The connection was lost after the statement was sent: look whether it committed before "
         "running it again.",
-        classes=("DWX_CONNECTION_LOST", "DWX_CANCEL_UNCONFIRMED", "DWX_POLL_OUTAGE"),
+        classes=("DWX_CONNECTION_LOST", "DWX_CANCEL_UNCONFIRMED"),
         statuses=(502, 503, 504),
         during=("execute", "poll", "fetch"),
     ),
@@ -248,14 +254,14 @@ RULES: tuple[Rule, ...] = (
         "file.",
         classes=("TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "VIEW_NOT_FOUND",
                  "DELTA_MISSING_DELTA_TABLE", "DELTA_PATH_DOES_NOT_EXIST"),
-        phrases=_any(r"table or view not found"),
+        phrases=(r"table or view not found",),
     ),
     Rule(
         "missing_namespace", "fatal", "abort", "no",
         "Create the catalog or schema, or correct --catalog and --schema.",
         classes=("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG*",
                  "SCHEMA_DOES_NOT_EXIST", "CATALOG_DOES_NOT_EXIST", "INVALID_CATALOG*"),
-        phrases=_any(r"(?:catalog|schema|database) '?\S+'? (?:does not exist|not found)"),
+        phrases=(r"(?:catalog|schema|database) '?\S+'? (?:does not exist|not found)",),
     ),
     Rule(
         "exists", "critical", "abort", "after_check",
@@ -274,7 +280,7 @@ RULES: tuple[Rule, ...] = (
         "Ask the owner for the privilege named in the message.",
         classes=("INSUFFICIENT_PERMISSIONS", "PERMISSION_DENIED",
                  "UNAUTHORIZED_ACCESS", "INSUFFICIENT_PRIVILEGES"),
-        phrases=_any(
+        phrases=(
             r"does not have (?:the )?(?:USE|CREATE|MODIFY|SELECT|MANAGE|EXECUTE|READ|WRITE|OWN)",
             r"permission denied",
         ),
@@ -296,7 +302,7 @@ RULES: tuple[Rule, ...] = (
                  "MAP_KEY_DOES_NOT_EXIST", "CONVERSION_INVALID_INPUT",
                  "DELTA_NOT_NULL_CONSTRAINT_VIOLATED", "DELTA_VIOLATE_CONSTRAINT_WITH_VALUES",
                  "NOT_NULL_CONSTRAINT_VIOLATION"),
-        phrases=_any(r"\bdivision by zero\b"),
+        phrases=(r"\bdivision by zero\b",),
     ),
     Rule(
         "schema_mismatch", "critical", "abort", "no",
@@ -320,7 +326,7 @@ RULES: tuple[Rule, ...] = (
         "Somebody else wrote to the table; nothing was committed, and it can run again.",
         classes=("DELTA_CONCURRENT_*", "DELTA_METADATA_CHANGED", "DELTA_PROTOCOL_CHANGED",
                  "DELTA_MAX_COMMIT_RETRIES_EXCEEDED", "CONCURRENT_*"),
-        phrases=_any(r"\bConcurrent(?:Append|DeleteRead|DeleteDelete|Write|Transaction)Exception"),
+        phrases=(r"\bConcurrent(?:Append|DeleteRead|DeleteDelete|Write|Transaction)Exception",),
     ),
     Rule(
         "maintenance", "warning", "continue", "auto",
@@ -332,7 +338,7 @@ RULES: tuple[Rule, ...] = (
         "Run it once more; if it fails again, repair the table (its files or its log are missing).",
         classes=("DELTA_LOG_FILE_NOT_FOUND*", "DELTA_STATE_RECOVER_ERROR*",
                  "DELTA_VERSIONS_NOT_CONTIGUOUS", "FAILED_READ_FILE", "DELTA_FILE_NOT_FOUND*"),
-        phrases=_any(r"files? .*may have been updated"),
+        phrases=(r"files? .*may have been updated",),
     ),
     # --- limits and resources -------------------------------------------------------------------
     Rule(
@@ -340,7 +346,7 @@ RULES: tuple[Rule, ...] = (
         "Use a larger warehouse, or give the statement less to do at once.",
         classes=("SPARK_JOB_CANCELLED", "DRIVER_*", "OUT_OF_MEMORY*", "SPARK_OUT_OF_MEMORY*",
                  "UNABLE_TO_ACQUIRE_MEMORY"),
-        phrases=_any(r"SparkOutOfMemory", r"OutOfMemoryError", r"driver (?:was |has )?stopped",
+        phrases=(r"SparkOutOfMemory", r"OutOfMemoryError", r"driver (?:was |has )?stopped",
                      r"Job aborted due to stage failure", r"ExecutorLostFailure",
                      r"lost executor"),
     ),
@@ -348,14 +354,14 @@ RULES: tuple[Rule, ...] = (
         "limits", "moderate", "abort", "no",
         "Make the result smaller.",
         classes=("EXCEED_LIMIT_LENGTH", "MAX_BYTES*", "MAX_RESULT_SIZE_EXCEEDED"),
-        phrases=_any(r"result (?:is )?too large"),
+        phrases=(r"result (?:is )?too large",),
     ),
     Rule(
         "config", "moderate", "continue", "no",
         "Leave this setting out: SQL warehouses accept only a few.",
         classes=("CONFIG_NOT_AVAILABLE", "CANNOT_MODIFY_CONFIG", "INVALID_CONF_VALUE",
                  "UNSUPPORTED_SESSION_CONFIGURATION"),
-        phrases=_any(r"configuration \S+ is not available"),
+        phrases=(r"configuration \S+ is not available",),
     ),
     Rule(
         "unsupported", "critical", "abort", "no",
@@ -367,7 +373,7 @@ RULES: tuple[Rule, ...] = (
         "transient_server", "moderate", "retry", "auto",
         "The service was unavailable for a moment; it can run again.",
         classes=("METASTORE_*", "TEMPORARILY_UNAVAILABLE"),
-        phrases=_any(r"temporarily unavailable"),
+        phrases=(r"temporarily unavailable",),
     ),
     Rule(
         "internal", "critical", "abort", "user",
@@ -376,6 +382,11 @@ RULES: tuple[Rule, ...] = (
         statuses=(500,),
     ),
     # --- our own --------------------------------------------------------------------------------
+    Rule(
+        "internal", "critical", "abort", "user",
+        "Report it with the log: the driver raised something dwx does not know.",
+        classes=("DWX_CONNECTOR_ERROR",),
+    ),
     Rule(
         "quality", "critical", "abort", "no",
         "Look at the rows the check found before anything is published.",

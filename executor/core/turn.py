@@ -16,7 +16,7 @@ from typing import Any
 from executor.core.effects import Effect, Emit
 from executor.core.state import FileProgress, LoopProgress, State
 from protocol.base import VERSION, Message
-from protocol.codec import stable_fields_of
+from protocol.shapes import stable_fields_of
 from protocol.events import Entry, Event
 
 

@@ -24,8 +24,12 @@ _WITH_SYNTAX = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", 
 class Warehouse(Databricks):
     """The grammar of the embedded warehouse."""
 
+    class Tokenizer(Databricks.Tokenizer):
+        COMMANDS = set()  # noqa: RUF012 -- else the rest of OPTIMIZE … is one opaque token
+
     class Parser(Databricks.Parser):
         FUNCTIONS = {}  # noqa: RUF012 -- sqlglot's way to configure a grammar
+        ARRAY_CONSTRUCTORS = {}  # noqa: RUF012 -- else array(1, 2)[0] loses its elements
         FUNCTION_PARSERS = {  # noqa: RUF012
             name: parse
             for name, parse in Databricks.Parser.FUNCTION_PARSERS.items()

@@ -162,6 +162,16 @@ CREATE MACRO spark_sequence(a, b, s) AS
        WHEN a = b THEN [a]
        WHEN s = 0 OR (s > 0) <> (b > a) THEN [CAST('{REFUSED}sequence' AS BIGINT)]
        ELSE generate_series(a, b, s) END;
+CREATE MACRO spark_interval_text(x, months) AS
+  CASE WHEN months THEN CASE WHEN datepart('year', x) * 12 + datepart('month', x) < 0 THEN '-' ELSE '' END
+         || abs(datepart('year', x)) || '-' || abs(datepart('month', x))
+       ELSE list_transform([datepart('day', x) * 86400000000 + datepart('hour', x) * 3600000000
+         + datepart('minute', x) * 60000000 + datepart('microsecond', x)], lambda v:
+         CASE WHEN v < 0 THEN '-' ELSE '' END || (abs(v) // 86400000000) || ' '
+         || lpad(CAST(abs(v) // 3600000000 % 24 AS VARCHAR), 2, '0') || ':'
+         || lpad(CAST(abs(v) // 60000000 % 60 AS VARCHAR), 2, '0') || ':'
+         || lpad(CAST(abs(v) // 1000000 % 60 AS VARCHAR), 2, '0') || '.'
+         || lpad(CAST(abs(v) % 1000000 AS VARCHAR), 6, '0') || '000')[1] END;
 CREATE MACRO spark_next_day(d, n) AS
   CAST(d + CAST(((n - isodow(d) + 6) % 7) + 1 AS INTEGER) AS DATE);
 CREATE MACRO spark_months_between(a, b) AS

@@ -221,27 +221,29 @@ def sorted_array(v: Value, order: str, *, nulls_first: bool, descending: bool) -
 
 def sort_key(v: Value) -> str:
     """A BLOB that orders as Spark orders ``v``: field by field, NULL smallest. For v not NULL."""
+    return f"create_sort_key({', '.join(_key_parts(v))}, '', 'ASC NULLS FIRST')"
+
+
+def _key_parts(v: Value) -> list[str]:
     kind = v.type
     if kind is None or kind.name == "map":
         raise unsupported("COMPARISON_OF_MAPS", "ordering by a map or a value of unknown type")
     if kind.name == "struct":
-        fields = []
+        parts = []
         for name, inner in kind.args:
             item = Value(f"({v.sql}).{t.quote(name)}", inner)
-            fields.append(
-                f"CASE WHEN {item.sql} IS NULL THEN '\\x01'::BLOB "
-                f"ELSE '\\x02'::BLOB || {sort_key(item)} END"
-            )
-        return "(" + " || ".join(fields) + ")"
+            if inner.nested:
+                item = Value(f"CASE WHEN {item.sql} IS NOT NULL THEN {sort_key(item)} END", t.BINARY)
+            parts.append(f"{item.sql}, 'ASC NULLS FIRST'")
+        return parts
     if kind.name == "array":
         one = fresh("k")
         item = Value(one, kind.args[0])
-        each = (
-            f"CASE WHEN {one} IS NULL THEN '01' ELSE '02' || hex({sort_key(item)}) END"
-        )
-        joined = f"array_to_string(list_transform({v.sql}, lambda {one}: {each}), '')"
-        return f"(unhex({joined}) || '\\x00'::BLOB)"
-    return f"create_sort_key({v.sql}, 'ASC NULLS FIRST')"
+        if item.type is not None and item.type.nested:
+            item = Value(f"CASE WHEN {one} IS NOT NULL THEN {sort_key(item)} END", t.BINARY)
+        # No key of an element is NULL, so the list's own key has no NULL to place.
+        return [f"list_transform({v.sql}, lambda {one}: {sort_key(item)}), 'ASC NULLS FIRST'"]
+    return [f"{v.sql}, 'ASC NULLS FIRST'"]
 
 
 define("sort_array", (1, 2), "AB", _sort_array)

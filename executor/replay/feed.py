@@ -151,6 +151,7 @@ def _accepted(event: DecisionAccepted) -> Decision:
             )
         case "ping":
             return Ping(nonce=event.nonce or "")
+    raise NoInputError(f"there is no decision of kind {event.kind!r}")
 
 
 def _rejected(event: DecisionRejected) -> Input:

@@ -25,7 +25,7 @@ AUTH_TYPES = ("pat", "oauth")
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionFlags:
+class Flags:
     """The command line's part; `None` where a flag was not given."""
 
     server_hostname: str | None = None
@@ -36,15 +36,21 @@ class ConnectionFlags:
     access_token: str | None = field(default=None, repr=False)
 
 
-class CredentialsError(Exception):
-    """Something needed for connecting is missing or wrong. Nothing has been executed.
+class Problem(NamedTuple):
+    what: str
+    remedy: str
 
-    `problems` has one sentence for each, and says what to set.
+
+class CredentialsError(Exception):
+    """What the caller gave is not enough for connecting, or wrong. Nothing has been executed.
+
+    The text says what is wrong, `suggestion` what to set; both name every problem at once.
     """
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__("Cannot connect as asked: " + " ".join(problems))
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(" ".join(problem.what for problem in problems))
         self.problems = problems
+        self.suggestion = " ".join(problem.remedy for problem in problems)
 
 
 class Resolved(NamedTuple):
@@ -54,7 +60,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(
-    flags: ConnectionFlags,
+    flags: Flags,
     environ: Mapping[str, str],
     ask: Callable[[str], str] | None,
 ) -> Resolved:
@@ -63,7 +69,7 @@ def resolve(
     `ask` shows a text and returns what is typed, without echo; `None` where nobody is there to ask.
     It is called only when the token is all that is missing.
     """
-    problems: list[str] = []
+    problems: list[Problem] = []
     warnings: list[PlanWarning] = []
     host = _host(flags.server_hostname, environ, problems)
     path = _path(flags.http_path, environ, problems)
@@ -80,10 +86,10 @@ def resolve(
 
 
 def _credentials(
-    flags: ConnectionFlags,
+    flags: Flags,
     environ: Mapping[str, str],
     ask: Callable[[str], str] | None,
-    problems: list[str],
+    problems: list[Problem],
     warnings: list[PlanWarning],
 ) -> Credentials:
     if flags.access_token:
@@ -96,56 +102,82 @@ def _credentials(
         )
     kind = flags.auth_type or "pat"
     if kind not in AUTH_TYPES:
-        problems.append(f"--auth-type is pat or oauth, not {kind!r}.")
+        problems.append(
+            Problem(f"There is no auth type {kind!r}.", "Give --auth-type pat or oauth.")
+        )
         return Credentials("pat")
     if kind == "oauth":
         if flags.access_token:
-            problems.append("--access-token and --auth-type oauth exclude each other.")
+            problems.append(
+                Problem(
+                    "An access token and a login in the browser were asked for together.",
+                    "Give --access-token or --auth-type oauth, not both.",
+                )
+            )
         return Credentials("oauth")
     token = _first(flags.access_token, environ, TOKEN_VARIABLES)
     if token is None and ask is not None and not problems:
         token = ask("Databricks access token: ").strip() or None
     if token is None:
         problems.append(
-            "No access token: set DATABRICKS_TOKEN, or log in in a browser with --auth-type oauth."
+            Problem(
+                "No access token was given.",
+                "Set DATABRICKS_TOKEN, or log in with the browser: --auth-type oauth.",
+            )
         )
     elif not (token.isascii() and token.isprintable() and " " not in token):
         # the text of a problem never has the token in it
         problems.append(
-            "The access token has characters no token has (a blank, a line feed, a quotation "
-            "mark of a word processor): copy it again."
+            Problem(
+                "The access token has characters no token has (a blank, a line feed, a quotation "
+                "mark of a word processor).",
+                "Copy the token again.",
+            )
         )
     return Credentials("pat", token)
 
 
-def _host(flag: str | None, environ: Mapping[str, str], problems: list[str]) -> str:
+def _host(flag: str | None, environ: Mapping[str, str], problems: list[Problem]) -> str:
     given = _first(flag, environ, HOST_VARIABLES)
     if given is None:
         problems.append(
-            "No host: give --server-hostname or set DATABRICKS_HOST "
-            "(for example adb-1234567890123456.7.azuredatabricks.net)."
+            Problem(
+                "No host was given.",
+                "Set DATABRICKS_HOST or give --server-hostname "
+                "(like adb-1234567890123456.7.azuredatabricks.net).",
+            )
         )
         return ""
     bare = re.sub(r"^[a-z]+://", "", given, flags=re.IGNORECASE)
     bare = re.split(r"[/?#]", bare, maxsplit=1)[0].removesuffix(":443").lower()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", bare):
         problems.append(
-            f"{given!r} is no host name: give it as in the browser's address, without user or port."
+            Problem(
+                f"{given!r} is no host name.",
+                "Give the host as in the browser's address, without user and port.",
+            )
         )
     return bare
 
 
-def _path(flag: str | None, environ: Mapping[str, str], problems: list[str]) -> str:
+def _path(flag: str | None, environ: Mapping[str, str], problems: list[Problem]) -> str:
     given = _first(flag, environ, PATH_VARIABLES)
     if given is None:
         problems.append(
-            "No HTTP path: give --http-path or set DATABRICKS_HTTP_PATH "
-            "(for example /sql/1.0/warehouses/1234567890abcdef)."
+            Problem(
+                "No HTTP path was given.",
+                "Set DATABRICKS_HTTP_PATH or give --http-path "
+                "(like /sql/1.0/warehouses/1234567890abcdef).",
+            )
         )
         return ""
     if "://" in given or re.search(r"\s", given):
         problems.append(
-            f"{given!r} is no HTTP path: it looks like /sql/1.0/warehouses/1234567890abcdef."
+            Problem(
+                f"{given!r} is no HTTP path.",
+                "Copy it from the warehouse's connection details "
+                "(like /sql/1.0/warehouses/1234567890abcdef).",
+            )
         )
     return "/" + given.lstrip("/")
 

@@ -10,7 +10,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from protocol.codec import artifact_ref, encode_fitting
+from protocol.codec import encode_fitting
+from protocol.cutting import artifact_ref
 from protocol.events import Entry
 
 

@@ -87,6 +87,7 @@ def plan_statements(
             id=f"{file_id}.s{number}",
             kind=step.kind,
             target=step.target,
+            renames=step.dropped[0] if step.kind == "rename" and step.dropped else None,
             line=line,
             sha256=hashlib.sha256(text.sent.encode()).hexdigest(),
             head=text.head,

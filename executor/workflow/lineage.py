@@ -7,8 +7,9 @@ are neither the target nor the name of a common table expression visible at that
 parser refuses is `unknown`, reads and writes nothing as far as we know, and is said aloud by a
 warning; nobody is stopped for it, the warehouse has the last word on syntax.
 
-Names are `catalog.schema.table` in lower case without backticks, qualified by the USE statements
-before them in the file. A temporary view has one part only: it belongs to the session.
+Names are full (`executor.workflow.names`): what is left out is taken from the USE statements before
+in the file, or from the catalog and schema of the run. A temporary view has one part only, since it
+belongs to the session.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from itertools import pairwise
 import sqlglot
 from sqlglot import exp
 
-from executor.workflow.statements import Piece, pieces, scan_inside
+from executor.workflow.names import join_name
+from executor.workflow.pieces import Piece, pieces
+from executor.workflow.statements import scan_inside
 from protocol.events import StatementKind
 
 # The parser logs what it does not support; we say it in the plan, with file and line.
@@ -33,9 +36,7 @@ _FILE_FORMATS = frozenset(
     {"delta", "parquet", "csv", "json", "orc", "avro", "text", "binaryfile", "iceberg", "xml"}
 )
 _DIALECT = "databricks"
-_NOT_IN_THE_PARSER = re.compile(
-    r"\A(MERGE|INSERT)(\s+WITH\s+SCHEMA\s+EVOLUTION)\b", re.IGNORECASE
-)
+_NOT_IN_THE_PARSER = re.compile(r"\A(MERGE|INSERT)(\s+WITH\s+SCHEMA\s+EVOLUTION)\b", re.IGNORECASE)
 """Clauses that Databricks has and the parser has not; without them the tables are the same."""
 
 
@@ -52,9 +53,9 @@ class Names:
         """The full name of a table written with these parts."""
         parts = [part.lower() for part in parts]
         if len(parts) == 1 and parts[0] in self.temporary:
-            return parts[0]
+            return join_name((parts[0],))
         missing = [self.catalog, self.schema][: max(0, 3 - len(parts))]
-        return ".".join([*(part.lower() for part in missing if part), *parts])
+        return join_name((*(part.lower() for part in missing if part), *parts))
 
     def use(self, parts: Sequence[str], what: str | None) -> None:
         """`what` is CATALOG, SCHEMA, DATABASE or None for a bare USE."""

@@ -11,9 +11,10 @@ from executor.workflow.dependencies import dependencies, warnings_between
 from executor.workflow.discover import MANIFEST, built_in_profiles, read_directory, read_file
 from executor.workflow.files import ReadFile, read_statements
 from executor.workflow.lineage import Names
-from executor.workflow.loops import MAX_ITERATIONS, FoundLoop, declared_loop, find_loops
+from executor.workflow.loop_finding import MAX_ITERATIONS, FoundLoop, declared_loop, find_loops
 from executor.workflow.manifest import DeclaredFile, DeclaredLoop, Manifest, Match, read_manifest
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
+from executor.workflow.names import split_name, table_name
 from executor.workflow.placeholders import fill_text
 from protocol.events import PlannedFile, PlannedLoop, PlanWarning
 
@@ -79,8 +80,9 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
 def reload_file(workflow: Workflow, file_id: str, planned: PlannedFile) -> SourceFile:
     """Reads a file of the workflow again, which may have been edited meanwhile.
 
-    Id, loop, iteration, criticality and dependencies stay those of `planned`. Raises WorkflowError,
-    FILE_GENERATED too if the file is an iteration that no file holds.
+    Id, loop, iteration, criticality and dependencies stay those of `planned`. Raises WorkflowError
+    as `load_workflow` does; FILE_GENERATED if no file holds this iteration; LOOP_TABLE_GONE if a
+    file of a loop does not make its iteration's table any more.
     """
     if all(file.planned.id != file_id for file in workflow.files):
         raise WorkflowError(
@@ -94,6 +96,7 @@ def reload_file(workflow: Workflow, file_id: str, planned: PlannedFile) -> Sourc
     read = read_statements(
         file_id, raw.path, raw.sha256, raw.text, workflow.vars, _names(workflow.vars, temporary)
     )
+    _require_iteration(workflow, planned, read)
     return SourceFile(
         replace(
             planned,
@@ -104,6 +107,20 @@ def reload_file(workflow: Workflow, file_id: str, planned: PlannedFile) -> Sourc
         ),
         read.texts,
     )
+
+
+def _require_iteration(workflow: Workflow, planned: PlannedFile, read: ReadFile) -> None:
+    for loop in workflow.loops:
+        if loop.id == planned.loop and planned.iteration is not None:
+            table = table_name(loop.table, planned.iteration)
+            if table not in read.keeps:
+                raise WorkflowError(
+                    "LOOP_TABLE_GONE",
+                    f"the file was edited and does not make {table} any more, "
+                    f"the table of iteration {planned.iteration}",
+                    path=planned.path,
+                    suggestion="Write that table again, or run the workflow anew.",
+                )
 
 
 def _names(values: Mapping[str, str], temporary: set[str]) -> Names:
@@ -142,8 +159,8 @@ def _declared(
 
 
 def _full_name(text: str, values: Mapping[str, str]) -> str:
-    filled = fill_text(text, values, path=MANIFEST).replace("`", "")
-    return _names(values, set()).resolve(filled.split("."))
+    filled = fill_text(text, values, path=MANIFEST)
+    return _names(values, set()).resolve(split_name(filled))
 
 
 def _planned_loop(
@@ -201,7 +218,7 @@ def _matching_profile(loops: Sequence[FoundLoop]) -> _Profile | None:
         pattern = pattern.replace(re.escape("{id}"), "(?P<id>.+)")
         pattern = pattern.replace(re.escape("{iteration}"), r"\{iteration(?::\d+)?\}")
         for loop in loops:
-            found = re.fullmatch(pattern, loop.table.rpartition(".")[2])
+            found = re.fullmatch(pattern, split_name(loop.table)[-1])
             if found:
                 return _Profile(name, manifest, manifest.match, found.groupdict().get("id", ""))
     return None
@@ -210,7 +227,7 @@ def _matching_profile(loops: Sequence[FoundLoop]) -> _Profile | None:
 def _settings(loop: FoundLoop, profile: _Profile | None) -> DeclaredLoop | None:
     if profile is None or not profile.manifest.loops:
         return None
-    is_its_loop = loop.table.rpartition(".")[2].startswith(profile.prefix)
+    is_its_loop = split_name(loop.table)[-1].startswith(profile.prefix)
     return profile.manifest.loops[0] if is_its_loop else None
 
 
@@ -225,7 +242,7 @@ def _unprefixed(files: Sequence[ReadFile], profile: _Profile) -> list[PlanWarnin
         for file in files
         if any(PurePosixPath(file.path).match(one) for one in profile.match.unprefixed)
         for name in file.writes
-        if not name.rpartition(".")[2].startswith(f"{profile.prefix}_")
+        if not split_name(name)[-1].startswith(f"{profile.prefix}_")
     ]
 
 

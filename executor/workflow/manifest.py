@@ -96,7 +96,7 @@ def read_manifest(text: str, path: str, *, profile: bool = False) -> Manifest:
             "MANIFEST_INVALID",
             f"this is not valid TOML: {exc}",
             path=path,
-            line=int(place[1]) if place else None,
+            line=int(place[1]) if place else len(text.splitlines()) or None,
             position=int(place[2]) if place else None,
             suggestion="Texts need quotes, and every key its own line.",
         ) from exc

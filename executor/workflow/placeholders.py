@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from executor.workflow.model import WorkflowError
-from executor.workflow.statements import Lines, Piece, Statement, scan
+from executor.workflow.pieces import Lines, Piece
+from executor.workflow.statements import Statement, scan
 
 HEAD_LENGTH = 120
 """Characters of a statement's head."""

@@ -1,9 +1,7 @@
-"""Cuts a file of SQL into statements: the lexer and the one question of what ends a statement.
+"""Cuts a file of SQL into statements: the one question of what ends a statement.
 
-Theory. A text is a row of pieces (`pieces`): blanks, comments, strings, quoted names, bodies in
-dollars, hints, words and symbols. Every character belongs to exactly one piece, so the pieces laid
-end to end are the text again. Of the pieces only code counts for what follows; comments and blanks
-never do.
+Theory. Of the pieces of a text (`executor.workflow.pieces`) only code counts here; blanks and
+comments never do.
 
 A semicolon ends a statement unless a compound block is open, and a block can open in one place
 only: *where a statement may begin*. This is what makes the cut decidable without knowing the
@@ -22,47 +20,18 @@ a statement may begin and ordinary words everywhere else, so that `SELECT begin,
 expressions in which a keyword has to be found; there `CASE … END` is counted, and everything in
 parentheses is passed over.
 
-Lexical facts, each confirmed against Spark 4.0.1: block comments nest, but `/*+` inside a comment
-opens nothing, and outside it is a hint, which is code; a line comment goes on behind a backslash
-at the end of its line (LF only) and ends at a lone CR too; a backslash escapes in strings except
-in raw ones (`r'\\'`); a doubled quote stays inside (in a raw string two literals meet, which ends
-at the same character); in backticks only the doubled backtick is special. Databricks alone has
-bodies in dollars, `$$ … $$` or `$tag$ … $tag$`.
-
 Placeholders (`${name}`) are filled in after the cut (see `placeholders`), so a value can never add
 a statement, and lines are always those of the file as written.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from executor.workflow.model import WorkflowError
-
-PieceKind = Literal[
-    "space", "comment", "hint", "string", "name", "dollar", "placeholder", "word", "symbol"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of text of one kind; `start` is its offset in characters."""
-
-    kind: PieceKind
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
-
-    @property
-    def is_code(self) -> bool:
-        return self.kind not in ("space", "comment")
+from executor.workflow.pieces import Lines, Piece, pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,94 +50,6 @@ class Statement:
     code: tuple[Piece, ...]
     """Its pieces without blanks and comments."""
 
-
-class Lines:
-    """Turns offsets into lines and positions, both counted from 1."""
-
-    def __init__(self, text: str) -> None:
-        self._starts = [0, *(found.end() for found in re.finditer(r"\r\n?|\n", text))]
-
-    def at(self, offset: int) -> tuple[int, int]:
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
-
-
-# --- the lexer --------------------------------------------------------------------------------
-
-_PIECE = re.compile(
-    r"""
-      (?P<space>   \s++ )
-    | (?P<comment> -- (?: \\\n | [^\r\n] )*+ )
-    | (?P<hint>    /\*\+ )
-    | (?P<block>   /\* )
-    | (?P<string>  [rR](?: '[^']*+' | "[^"]*+" )
-                 | ' (?: [^'\\] | \\. | '' )*+ '
-                 | " (?: [^"\\] | \\. | "" )*+ " )
-    | (?P<name>    ` (?: [^`] | `` )*+ ` )
-    | (?P<placeholder> \$\{[A-Za-z_]\w*\} )
-    | (?P<dollar>  \$(?:[^\W\d]\w*)?\$ )
-    | (?P<word>    \w++ )
-    | (?P<symbol>  . )
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_COMMENT_EDGE = re.compile(r"/\*(?!\+)|\*/")
-
-
-def pieces(text: str, path: str | None = None) -> Iterator[Piece]:
-    """The pieces of `text`, in order and without gaps.
-
-    Raises WorkflowError (UNTERMINATED_STRING, UNTERMINATED_COMMENT) at the opening of whatever the
-    text does not close.
-    """
-    at, end = 0, len(text)
-    while at < end:
-        found = _PIECE.match(text, at)
-        assert found is not None, "the last alternative takes any character"
-        kind, stop = found.lastgroup, found.end()
-        if kind == "block":
-            kind, stop = "comment", _end_of_comment(text, at, path)
-        elif kind == "hint":
-            close = text.find("*/", stop)
-            if close < 0:
-                raise _unterminated("COMMENT", "hint", text, at, path, "*/")
-            stop = close + 2
-        elif kind == "dollar":
-            close = text.find(found[0], stop)
-            if close < 0:
-                raise _unterminated("STRING", f"text in {found[0]}", text, at, path, found[0])
-            stop = close + len(found[0])
-        elif kind == "symbol" and found[0] in "'\"`":
-            what = "name in backticks" if found[0] == "`" else "string"
-            raise _unterminated("STRING", what, text, at, path, found[0])
-        yield Piece(kind, text[at:stop], at)  # type: ignore[arg-type]  # group names are kinds
-        at = stop
-
-
-def _end_of_comment(text: str, start: int, path: str | None) -> int:
-    depth = 0
-    for edge in _COMMENT_EDGE.finditer(text, start):
-        depth += 1 if edge[0] == "/*" else -1
-        if depth == 0:
-            return edge.end()
-    raise _unterminated("COMMENT", "comment", text, start, path, "*/")
-
-
-def _unterminated(
-    code: str, what: str, text: str, start: int, path: str | None, closing: str
-) -> WorkflowError:
-    line, position = Lines(text).at(start)
-    return WorkflowError(
-        f"UNTERMINATED_{code}",
-        f"the {what} that opens here is never closed",
-        path=path,
-        line=line,
-        position=position,
-        suggestion=f"Close it with {closing}, or look for one too many before it.",
-    )
-
-
-# --- what ends a statement --------------------------------------------------------------------
 
 _BlockKind = Literal["BEGIN", "IF", "CASE", "LOOP", "WHILE", "REPEAT", "FOR"]
 _OPAQUE = "'"

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from protocol.base import Message
-from protocol.codec import members
+from protocol.shapes import members
 
 PATH = Path(__file__).parents[2] / "PROTOCOL.md"
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
 from protocol.base import VERSION, Cut, Message
-from protocol.codec import EVENT_TYPES, members
+from protocol.codec import EVENT_TYPES
 from protocol.events import Entry
+from protocol.shapes import members
 
 # halves of surrogate pairs are replaced on writing, so they cannot come back; longer texts would
 # not fit into what a decision may hold
@@ -44,7 +44,6 @@ def _of_member(part: Any) -> st.SearchStrategy[Any]:
     return messages(part)
 
 
-@cache
 def messages(kind: Any) -> st.SearchStrategy[Any]:
     """Messages of one class."""
     hints = get_type_hints(kind, include_extras=True)

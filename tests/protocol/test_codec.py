@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -19,7 +19,6 @@ from protocol.codec import (
     encode,
     fields_of,
     stable_fields_of,
-    wire_name,
 )
 from protocol.errors import BadFields, LineTooLong, NotJson, ProtocolFault
 from protocol.events import (
@@ -31,10 +30,12 @@ from protocol.events import (
     Hello,
     InputClosed,
     RunFinished,
+    SlowStatement,
     StatementFinished,
     Unknown,
     Warned,
 )
+from protocol.shapes import wire_name
 from tests.protocol.strategies import ANY_ENTRY, entries
 
 ENVELOPE = ("type", "v", "run", "seq", "ts")
@@ -182,6 +183,19 @@ def test_stable_fields_leave_volatile_ones_out_at_every_depth() -> None:
         "phase": "p",
         "statement": None,
     }
+
+
+def test_stable_fields_leave_volatile_ones_out_in_lists_too() -> None:
+    timed = Timed(steps=(SlowStatement(statement="f1.s1", path="p", elapsed_ms=1),))
+    assert fields_of(timed)["steps"][0]["elapsed_ms"] == 1
+    assert stable_fields_of(timed) == {"steps": [{}]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed(Message):
+    """A stable list of records with volatile fields: none of ours has one yet."""
+
+    steps: tuple[SlowStatement, ...]
 
 
 def test_an_event_of_unknown_type_is_read_as_unknown_with_its_critical_flag() -> None:

@@ -20,7 +20,7 @@ from protocol.codec import (
     encode_fitting,
     fields_of,
 )
-from protocol.decisions import Cancel, Decide, Ping, SetPolicy
+from protocol.decisions import Cancel, Decide, Decision, Ping, SetPolicy
 from protocol.errors import (
     BadFields,
     LineTooLong,
@@ -248,7 +248,7 @@ def test_the_id_of_a_decision_is_its_own_or_follows_from_its_content() -> None:
 
 def test_other_content_has_another_id() -> None:
     decision = Decide(prompt="p1", choice="skip")
-    others = [
+    others: list[Decision] = [
         replace(decision, prompt="p2"),
         replace(decision, choice="abort"),
         replace(decision, by="ana"),

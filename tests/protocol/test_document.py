@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from protocol import base, decisions, events, policy
+from protocol import base, decisions, events, exit_codes, policy
 from protocol.base import MINOR, VERSION, Message, stable_fields
 from protocol.codec import (
     DECISION_TYPES,
@@ -16,7 +16,6 @@ from protocol.codec import (
     decode,
     decode_decision,
     encode,
-    wire_name,
 )
 from protocol.events import (
     ChoiceName,
@@ -28,6 +27,7 @@ from protocol.events import (
     View,
 )
 from protocol.schema import ENVELOPE
+from protocol.shapes import wire_name
 from protocol.views import shows
 from tests.protocol.document import PATH, Section, all_examples, sections, spelled
 
@@ -167,6 +167,12 @@ def test_prompts_and_last_lines_are_in_every_view_but_off() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert f"version {VERSION}.{MINOR}\n" in PATH.read_text(encoding="utf-8").splitlines(True)[0]
+
+
+def test_every_exit_code_is_explained() -> None:
+    assert [int(code) for code in rows_below("Exit codes")] == sorted(exit_codes.MEANING)
+    urgency = ", ".join(map(str, exit_codes.URGENCY))
+    assert f"the first of {urgency}.\n" in PATH.read_text(encoding="utf-8")
 
 
 def test_every_link_inside_the_document_leads_somewhere() -> None:

@@ -54,23 +54,24 @@ def masked(text: str) -> str:
     return text.replace(SECRET, "***")
 
 
+def planned_file(number: int) -> PlannedFile:
+    return PlannedFile(
+        id=f"f{number}",
+        path=f"{number}.sql",
+        sha256="0" * 64,
+        kind="plain",
+        statements=(),
+        reads=(),
+        writes=(),
+        depends_on=(),
+    )
+
+
 def plan_of(files: int) -> Plan:
     return Plan(
         directory="sql",
         profile=None,
-        files=tuple(
-            PlannedFile(
-                id=f"f{n}",
-                path=f"{n}.sql",
-                sha256="0" * 64,
-                kind="plain",
-                statements=(),
-                reads=(),
-                writes=(),
-                depends_on=(),
-            )
-            for n in range(files)
-        ),
+        files=tuple(map(planned_file, range(files))),
         loops=(),
         total_files=files,
         total_statements=0,
@@ -109,9 +110,8 @@ def test_a_long_list_is_stored_as_json_and_short_ones_stay() -> None:
 
 
 def test_a_long_record_is_stored_as_json(tmp_path: Path) -> None:
-    ((file,), artifacts) = plan_of(1).files, Artifacts()
-    assert isinstance(file, PlannedFile)
-    long = replace(file, reads=tuple(f"main.crm.table_{n}" for n in range(2000)))
+    artifacts = Artifacts()
+    long = replace(planned_file(1), reads=tuple(f"main.crm.table_{n}" for n in range(2000)))
     entry = entry_of(FilePlanned(reason="reread", changed=True, file=long))
     line = encode_fitting(entry, artifacts)
     artifacts.write(tmp_path)

@@ -144,7 +144,7 @@ def still_open(events: Iterable[Event], kind: type[Event]) -> tuple[str, ...]:
     what = OPENS[kind]
     names: list[str] = []
     for event in events:
-        if OPENS.get(type(event)) == what:
+        if OPENS.get(type(event)) == what and getattr(event, what) not in names:
             names.append(getattr(event, what))
         if CLOSES.get(type(event)) == what:
             names = [name for name in names if name != getattr(event, what)]
@@ -195,9 +195,12 @@ def test_a_log_cut_at_any_byte_is_classified_rightly(
     check_verdict(path, entries, cut, alive)
 
 
-def test_a_run_cut_at_each_of_its_bytes_is_classified_rightly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", [SUSPENDED, finished(), InputClosed()])
+def test_a_run_cut_at_each_of_its_bytes_is_classified_rightly(
+    tmp_path: Path, between: Event
+) -> None:
     path = tmp_path / "events.jsonl"
-    entries = log_of(RUN)
+    entries = log_of(between if event is SUSPENDED else event for event in RUN)
     whole = written(path, entries)
     for cut in range(len(whole), -1, -1):
         with path.open("rb+") as file:
@@ -296,14 +299,14 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_a_line_that_never_ends(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     head = written(path, log_of([hello(1)]))
+    list(LogReader(path))  # builds what is built once
     with path.open("ab") as file:
-        file.truncate(len(head) + 2**30)  # a hole: a gigabyte of NUL that takes no space
-    list(LogReader(path))
+        file.truncate(len(head) + 2**28)  # a hole: NULs that take no space on the disk
     tracemalloc.start()
     verdict = classify(path, alive=False)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (verdict.state, verdict.torn_bytes) == ("truncated", 2**30)
+    assert (verdict.state, verdict.torn_bytes) == ("truncated", 2**28)
     assert peak < 40 * MAX_LINE_BYTES
 
 

@@ -18,10 +18,10 @@ from protocol.codec import (
     decode_decision,
     encode,
     fields_of,
-    wire_name,
 )
 from protocol.errors import ProtocolFault
 from protocol.schema import ENVELOPE, rendered, schema, shipped
+from protocol.shapes import wire_name
 from tests.protocol.strategies import ANY_ENTRY, entries, messages
 
 SCHEMA = schema()

@@ -87,6 +87,17 @@ def test_an_unprotected_connection_sends_twice_what_a_broken_connection_carried(
     connection.close()
 
 
+def test_an_unprotected_connection_sends_twice_what_was_answered_with_503(
+    endpoint: Endpoint,
+) -> None:
+    # by its second retry layer, although the setting promises to wait for a Retry-After
+    connection = connect(endpoint, _respect_server_retry_after_header=True)
+    endpoint.faults.append(UNAVAILABLE)
+    connection.cursor().execute_async(INSERT)
+    assert endpoint.executed == [INSERT, INSERT]
+    connection.close()
+
+
 def test_protection_holds_for_every_statement_of_a_session(endpoint: Endpoint) -> None:
     connection = connect(endpoint)
     protect(connection)

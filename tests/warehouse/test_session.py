@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
 from typing import Any
@@ -564,6 +566,25 @@ def test_a_server_without_tls_is_named_as_such(endpoint: Endpoint) -> None:
         )
     )
     assert caught.facts.error_class == "DWX_TLS_FAILED"
+
+
+def test_a_process_that_connects_prints_nothing_and_loads_the_connector_late(
+    endpoint: Endpoint,
+) -> None:
+    program = f"""
+import sys
+from threading import Event
+from executor.warehouse.databricks.auth import Credentials, Target
+from executor.warehouse.databricks.session import DatabricksWarehouse
+assert not any(name.split(".")[0] in ("databricks", "urllib3", "pandas") for name in sys.modules)
+target = Target("127.0.0.1", "/sql/1.0/warehouses/test")
+session = DatabricksWarehouse(target, Credentials("pat", {TOKEN!r}), uri={endpoint.uri!r})
+session.open(Event())  # and never closed: the process ends all the same
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_closing_twice_and_closing_a_session_whose_server_is_gone_raises_nothing() -> None:

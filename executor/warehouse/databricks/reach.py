@@ -31,11 +31,11 @@ class _Progress:
     problem: FailureFacts | None = None
 
 
-def reach(url: str, cancel: Event) -> FailureFacts | None:
+def reach(url: str, cancel: Event, *, budget_s: float = BUDGET_S) -> FailureFacts | None:
     """What keeps us from the server of `url` (`http` or `https`), or `None` if nothing does.
 
-    Returns after `BUDGET_S` at the latest, at once when `cancel` is set. Name resolution cannot be
-    interrupted, so all of it happens in a thread that is left behind if need be.
+    Returns after `budget_s` seconds at the latest, at once when `cancel` is set. Name resolution
+    cannot be interrupted, so all of it happens in a thread that is left behind if need be.
     """
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
@@ -51,18 +51,18 @@ def reach(url: str, cancel: Event) -> FailureFacts | None:
     progress, done = _Progress(), Event()
 
     def run() -> None:
-        progress.problem = _probe(host, port, secure, progress)
+        progress.problem = _probe(host, port, secure, progress, monotonic() + budget_s)
         done.set()
 
     Thread(target=run, name="dwx-reach", daemon=True).start()
-    deadline = monotonic() + BUDGET_S
+    deadline = monotonic() + budget_s
     while not done.wait(min(0.1, max(0.0, deadline - monotonic()))):
         if cancel.is_set():
             return cancelled_facts()
         if monotonic() >= deadline:
             return _facts(
                 "DWX_CONNECT_TIMEOUT",
-                f"No answer from {host}:{port} within {BUDGET_S:.0f} s, while {progress.step}.",
+                f"No answer from {host}:{port} within {budget_s:.0f} s, while {progress.step}.",
             )
     return progress.problem
 
@@ -72,8 +72,9 @@ def cancelled_facts() -> FailureFacts:
     return _facts("DWX_CANCELLED", "Connecting was cancelled.")
 
 
-def _probe(host: str, port: int, secure: bool, progress: _Progress) -> FailureFacts | None:
-    deadline = monotonic() + BUDGET_S
+def _probe(
+    host: str, port: int, secure: bool, progress: _Progress, deadline: float
+) -> FailureFacts | None:
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:

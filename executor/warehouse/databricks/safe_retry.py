@@ -39,7 +39,8 @@ TIMEOUTS_S = {
 """Longest silence of the server, in seconds, by request; 120 for all others."""
 
 _DEFAULT_TIMEOUT_S = 120.0
-_HURRIED_TIMEOUT_S = 3.0
+HURRIED_TIMEOUT_S = 2.0
+"""The same once the run is to stop."""
 
 
 class UnprotectedError(RuntimeError):
@@ -90,7 +91,7 @@ class OneSendBackend(ThriftDatabricksClient):  # type: ignore[misc]
         self.retry_policy.last_error = None
         seconds = TIMEOUTS_S.get(method.__name__, _DEFAULT_TIMEOUT_S)
         if self.hurry:
-            seconds = min(seconds, _HURRIED_TIMEOUT_S)
+            seconds = min(seconds, HURRIED_TIMEOUT_S)
         self._transport.setTimeout(seconds * 1000.0)
         response = super().make_request(method, request, retryable=False)
         if method.__name__ == "GetOperationStatus":

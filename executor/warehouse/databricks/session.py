@@ -65,6 +65,7 @@ _START_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 30.0)
 _WORTH_WAITING = ("warehouse_starting", "throttled", "session_lost", "transport")
 _TRANSPORT_ATTEMPTS = 2
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.02, 1.0
+_ONE_POLL_S = 2.0  # how long a poll takes at most once the run is to stop
 _LONG_POLL_S = 0.5  # a poll that took longer has waited at the server: ask again at once
 _NEVER = Event()  # something to wait on once `cancel` is set
 
@@ -314,8 +315,8 @@ class DatabricksSession:
         try:
             self._poll(request, cursor, cancel)
         except StatementError as exc:
-            if exc.facts.error_class != "DWX_CONNECTION_LOST":
-                self._release(cursor)
+            if exc.facts.error_class not in ("DWX_CONNECTION_LOST", "DWX_CANCEL_UNCONFIRMED"):
+                self._release(cursor)  # to a server that answers
             raise
         return cursor
 
@@ -351,7 +352,7 @@ class DatabricksSession:
             if state not in ("PENDING", "RUNNING"):
                 raise self._ended(request, cursor.query_id, state, asked_to_stop is not None)
             if asked_to_stop is not None:
-                if monotonic() - asked_to_stop > self._cancel_budget_s:
+                if monotonic() - asked_to_stop > self._cancel_budget_s - _ONE_POLL_S:
                     raise _unconfirmed(request, cursor.query_id, self._cancel_budget_s)
                 _NEVER.wait(min(pause, 0.2))
             elif monotonic() - asked < _LONG_POLL_S:

@@ -1,0 +1,179 @@
+"""Sessions and operations: what runs, in which state it is, and who waits for it.
+
+Every statement is an ``Operation`` with a worker thread of its own. Its state only moves forward:
+running, then finished, failed or cancelled. ``wait`` is the long poll: it returns as soon as the
+state is final, or after its time. Statements of one session take turns, as on a warehouse.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from executor.local.duckerrors import translate
+from executor.local.engine import Engine
+from executor.local.errors import Cancelled, SqlError
+from executor.local.execution import Execution
+from executor.local.results import Result
+from executor.local.session import Session
+from executor.local.values import Value
+
+Work = Callable[[Execution], Result]
+
+RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
+
+
+class Operation:
+    """A statement and, once finished, a forward cursor over its rows."""
+
+    def __init__(
+        self, engine: Engine, session: Session, work: Work, params: dict[str, Value] | None = None
+    ) -> None:
+        self.id = uuid.uuid4()
+        self.session = session
+        self.state = RUNNING
+        self.error: SqlError | None = None
+        self.result = Result()
+        self.started_ms = int(time.time() * 1000)
+        self.completed_ms = 0
+        self.offset = 0  # rows handed out so far
+        self._waiting: list[tuple[Any, ...]] = []
+        self._last = False
+        self._reading = threading.Lock()
+        self._done = threading.Event()
+        self._execution = Execution(engine, session, self.id)
+        self._execution.params = params or {}
+        self._work = work
+        self._thread = threading.Thread(
+            target=self._run, name=f"dwx-statement-{self.id}", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        state = FINISHED
+        try:
+            with self.session.lock:
+                self._execution.check()
+                self.result = self._work(self._execution)
+        except BaseException as exc:  # the outermost edge of a statement
+            found = translate(exc)
+            if isinstance(found, Cancelled) or self._execution.cancelled:
+                state = CANCELLED
+            else:
+                state = FAILED
+                assert isinstance(found, SqlError)
+                self.error = found
+        finally:
+            self._execution.close()
+            self.completed_ms = int(time.time() * 1000)
+            self.state = state
+            self._done.set()
+
+    def wait(self, seconds: float) -> str:
+        """The state, final if it becomes so within ``seconds``."""
+        if not self._done.is_set() and self._execution.cancelled:
+            self._execution.cancel()  # an interrupt between two DuckDB calls is lost; repeat it
+        self._done.wait(seconds)
+        return self.state
+
+    def cancel(self) -> None:
+        self._execution.cancel()
+
+    def fetch(self, most: int) -> tuple[int, list[tuple[Any, ...]], bool]:
+        """(number of the first row, rows, whether more follow), at most ``most`` rows."""
+        with self._reading:
+            while len(self._waiting) <= most and not self._last:
+                self._fill(most + 1 - len(self._waiting))
+            rows, self._waiting = self._waiting[:most], self._waiting[most:]
+            first = self.offset
+            self.offset += len(rows)
+            return first, rows, bool(self._waiting)
+
+    def _fill(self, most: int) -> None:
+        if self.result.spooled is None:
+            self._waiting += self.result.rows
+            self.result.rows = []
+            self._last = True
+            return
+        more = self.result.spooled.next(most)
+        self._waiting += more
+        self._last = not more
+
+    def close(self, seconds: float = 0.0) -> None:
+        """Stop it if it runs, free what it holds. Waits at most ``seconds`` for the worker."""
+        if not self._done.is_set():
+            self._execution.cancel()
+            until = time.monotonic() + seconds
+            while not self._done.wait(0.05) and time.monotonic() < until:
+                self._execution.cancel()
+        with self._reading:
+            self._waiting, self._last = [], True
+            self.result.close()
+
+
+class Registry:
+    """The sessions and operations of one warehouse, by id."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._sessions: dict[bytes, Session] = {}
+        self._operations: dict[bytes, Operation] = {}
+
+    def open(self, session: Session) -> Session:
+        with self._lock:
+            self._sessions[session.id.bytes] = session
+        return session
+
+    def session(self, guid: bytes) -> Session | None:
+        with self._lock:
+            return self._sessions.get(guid)
+
+    def close_session(self, guid: bytes) -> bool:
+        """Close a session and cancel what runs in it; its temporary views go with it."""
+        with self._lock:
+            session = self._sessions.pop(guid, None)
+            mine = [o for o in self._operations.values() if o.session is session]
+        if session is None:
+            return False
+        for operation in mine:
+            self.close_operation(operation.id.bytes)
+        return True
+
+    def submit(
+        self, session: Session, work: Work, params: dict[str, Value] | None = None
+    ) -> Operation:
+        operation = Operation(self.engine, session, work, params)
+        with self._lock:
+            self._operations[operation.id.bytes] = operation
+        operation.start()
+        return operation
+
+    def operation(self, guid: bytes) -> Operation | None:
+        with self._lock:
+            return self._operations.get(guid)
+
+    def close_operation(self, guid: bytes) -> bool:
+        with self._lock:
+            operation = self._operations.pop(guid, None)
+        if operation is None:
+            return False
+        operation.close()
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Cancel everything; wait at most ``seconds`` in all for workers to stop."""
+        with self._lock:
+            operations = list(self._operations.values())
+            self._operations.clear()
+            self._sessions.clear()
+        until = time.monotonic() + seconds
+        for operation in operations:
+            operation.cancel()
+        for operation in operations:
+            operation.close(max(until - time.monotonic(), 0.0))

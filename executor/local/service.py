@@ -1,0 +1,218 @@
+"""The wire: Thrift's binary protocol over HTTP/1.1 on loopback, and the warehouse as a whole.
+
+A connector posts one Thrift call per HTTP request and keeps its connection open, so there is a
+thread per connection. Nothing here knows SQL: ``Handler`` answers the calls, the engine runs the
+statements. What happens to a request on its way (a connection dropped, an answer delayed) can be
+changed by wrapping ``_Endpoint.answer``, which is the one place every request and reply passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import secrets
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from databricks.sql.thrift_api.TCLIService import TCLIService
+from thrift.protocol.TBinaryProtocol import TBinaryProtocolAcceleratedFactory
+from thrift.transport.TTransport import TMemoryBuffer
+
+from executor.local.engine import Engine
+from executor.local.errors import WarehouseError
+from executor.local.handler import Handler
+from executor.local.operations import Registry
+
+HOST = "127.0.0.1"
+HTTP_PATH = "/sql/1.0/warehouses/local"
+LARGEST_REQUEST = 256 * 1024 * 1024
+CLOSE_S = 3.0
+
+
+class LocalWarehouse:
+    """A SQL warehouse on this machine. A context manager; ``start`` and ``close`` by hand too.
+
+    ``path`` is the directory that keeps the catalogs, one DuckDB file each; None means a private
+    temporary directory that ``close`` removes. ``port`` 0 takes any free port. ``token`` None
+    makes a random one. ``start`` raises WarehouseBusy where another process holds ``path``, and
+    WarehouseError where the directory or the port cannot be used.
+    """
+
+    host = HOST
+    http_path = HTTP_PATH
+
+    def __init__(
+        self, path: Path | None = None, *, port: int = 0, token: str | None = None
+    ) -> None:
+        self.path = path
+        self.port = port
+        self.token = token or secrets.token_urlsafe(32)
+        self._engine: Engine | None = None
+        self._registry: Registry | None = None
+        self._server: _Server | None = None
+        self._closing = threading.Lock()
+
+    @property
+    def uri(self) -> str:
+        return f"http://{self.host}:{self.port}{self.http_path}"
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            raise WarehouseError("The warehouse has not been started.")
+        return self._engine
+
+    def start(self) -> None:
+        """Open the directory and serve from background threads."""
+        if self._server is not None:
+            raise WarehouseError("The warehouse has been started already.")
+        engine = Engine(self.path)
+        try:
+            registry = Registry(engine)
+            processor = TCLIService.Processor(Handler(registry))
+            try:
+                server = _Server((HOST, self.port), processor, self.token)
+            except OSError as exc:
+                raise WarehouseError(
+                    f"Port {self.port} on {HOST} cannot be used: {exc}. Choose another port."
+                ) from exc
+        except BaseException:
+            engine.close()
+            raise
+        self._engine, self._registry, self._server = engine, registry, server
+        self.port = server.server_address[1]
+        threading.Thread(
+            target=server.serve_forever, args=(0.1,), name="dwx-warehouse", daemon=True
+        ).start()
+
+    def create_namespace(self, catalog: str, schema: str) -> None:
+        """Create ``catalog`` and ``schema`` in it, each unless it exists."""
+        self.engine.create_namespace(catalog, schema)
+
+    def close(self) -> None:
+        """Stop serving, cancel what runs, close the files. Idempotent; takes less than 5 s."""
+        with self._closing:
+            server, self._server = self._server, None
+            if server is None:
+                return
+            server.shutdown()
+            server.server_close()
+            assert self._registry is not None
+            self._registry.close(CLOSE_S)
+            server.drop_connections()
+            self.engine.close()
+
+    def __enter__(self) -> LocalWarehouse:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], processor: Any, token: str) -> None:
+        self.processor = processor
+        self.expected = b"Bearer " + token.encode()
+        self.protocols = TBinaryProtocolAcceleratedFactory(
+            string_length_limit=None, container_length_limit=None
+        )
+        self._connections: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        super().__init__(address, _Endpoint)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def drop_connections(self) -> None:
+        """End connections that clients keep open, so that their threads end."""
+        with self._guard:
+            left = list(self._connections)
+        for connection in left:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no fault of ours and says nothing on stderr."""
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "dwx"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length <= LARGEST_REQUEST:
+            self._refuse(400, "A Thrift call with a Content-Length is needed.")
+            return
+        body = self.rfile.read(length)
+        if self.path.split("?")[0] != HTTP_PATH:
+            self._refuse(404, f"There is no warehouse at {self.path[:200]}; it is {HTTP_PATH}.")
+            return
+        given = (self.headers.get("Authorization") or "").encode()
+        if not hmac.compare_digest(given, self.server.expected):
+            status = 401 if not given else 403
+            self._refuse(status, "Invalid access token.")
+            return
+        self._reply(200, self.answer(body), {"Content-Type": "application/x-thrift"})
+
+    def answer(self, body: bytes) -> bytes:
+        """The reply to one Thrift call."""
+        source, sink = TMemoryBuffer(body), TMemoryBuffer()
+        protocols = self.server.protocols
+        self.server.processor.process(protocols.getProtocol(source), protocols.getProtocol(sink))
+        reply: bytes = sink.getvalue()
+        return reply
+
+    def do_GET(self) -> None:
+        self._refuse(405, "Thrift calls are posted.")
+
+    def _refuse(self, status: int, message: str) -> None:
+        self.close_connection = True
+        self._reply(
+            status,
+            message.encode(),
+            {
+                "Content-Type": "text/plain; charset=utf-8",
+                "x-thriftserver-error-message": message,
+                "x-databricks-reason-phrase": message,
+                "Connection": "close",
+            },
+        )
+
+    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name
+        """Silent: requests carry the token, and stdout and stderr belong to others."""

@@ -1,0 +1,245 @@
+"""Drives the machine with values: a workflow written as plans, and a script for the warehouse."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from executor.core.effects import (
+    CloseSession,
+    Effect,
+    Emit,
+    Execute,
+    Finish,
+    GenerateFile,
+    OpenSession,
+    ReadFile,
+    ReadPlan,
+)
+from executor.core.inputs import (
+    Begun,
+    Decided,
+    Failed,
+    FileRead,
+    Input,
+    PlanRead,
+    SessionClosed,
+    SessionOpened,
+    Submitted,
+    Succeeded,
+)
+from executor.core.machine import step
+from executor.core.state import State
+from protocol.decisions import Decide
+from protocol.events import (
+    Entry,
+    ErrorRecord,
+    Event,
+    Hello,
+    Plan,
+    PlannedFile,
+    PlannedLoop,
+    PlannedStatement,
+    RowCounts,
+    Settings,
+    StatementKind,
+)
+
+START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+def statement(
+    statement_id: str,
+    kind: StatementKind = "replace_as",
+    target: str | None = "c.s.t",
+    *,
+    unit: str | None = None,
+    idempotent: bool = True,
+) -> PlannedStatement:
+    return PlannedStatement(
+        id=statement_id,
+        kind=kind,
+        target=target,
+        line=1,
+        sha256=f"hash of {statement_id}",
+        head=f"{kind} {target}",
+        unit=unit or statement_id,
+        idempotent=idempotent,
+    )
+
+
+def file(
+    number: int,
+    *statements: PlannedStatement,
+    depends_on: tuple[str, ...] = (),
+    critical: bool = True,
+    iteration: int | None = None,
+    sha256: str = "one",
+) -> PlannedFile:
+    return PlannedFile(
+        id=f"f{number}",
+        path=f"{number:02}.sql",
+        sha256=sha256,
+        kind="plain" if iteration is None else "loop",
+        loop=None if iteration is None else "loop1",
+        iteration=iteration,
+        critical=critical,
+        statements=statements or (statement(f"f{number}.s1", target=f"c.s.t{number}"),),
+        reads=(),
+        writes=(f"c.s.t{number}",),
+        depends_on=depends_on,
+    )
+
+
+def loop(*files: str, max_iterations: int = 5, generate: bool = True) -> PlannedLoop:
+    return PlannedLoop(
+        id="loop1",
+        name="merge",
+        files=files,
+        table="c.s.loop_{iteration}",
+        changed_columns=("a", "b"),
+        alias="c.s.loop_final",
+        max_iterations=max_iterations,
+        generate=generate,
+    )
+
+
+def plan(*files: PlannedFile, loops: tuple[PlannedLoop, ...] = ()) -> Plan:
+    return Plan(
+        directory="sql",
+        profile=None,
+        files=files,
+        loops=loops,
+        total_files=len(files),
+        total_statements=sum(len(one.statements) for one in files),
+        warnings=(),
+    )
+
+
+def hello(**settings: Any) -> Hello:
+    return Hello(
+        protocol="1.0",
+        tool_version="test",
+        run_dir=None,
+        pid=1,
+        view="full",
+        argv=(),
+        segment=1,
+        answer_with=None,
+        settings=Settings(directory="sql", catalog="c", schema="s", **settings),
+    )
+
+
+def error(class_: str = "TABLE_OR_VIEW_NOT_FOUND", statement_id: str = "f1.s1") -> ErrorRecord:
+    return ErrorRecord(
+        class_=class_,
+        category="missing_object",
+        severity="critical",
+        retryable=False,
+        message="not there",
+        statement=statement_id,
+        suggestion="make it",
+        fingerprint=f"{class_}:{statement_id}",
+    )
+
+
+def failure(executed: Execute, class_: str = "TABLE_OR_VIEW_NOT_FOUND", **changes: Any) -> Failed:
+    facts: dict[str, Any] = {"outcome": "not_committed", "evidence": "the warehouse said so"}
+    return Failed(
+        executed.statement, 1, "q", error(class_, executed.statement), **{**facts, **changes}
+    )
+
+
+def success(executed: Execute, **result: Any) -> Succeeded:
+    if executed.kind == "probe":
+        result = {"value": 0, **result}
+    else:
+        result = {"rows": RowCounts(total=1, inserted=1, source="result"), **result}
+    return Succeeded(executed.statement, 1, "q", **result)
+
+
+Script = Callable[[Execute], Input]
+
+
+class Drive:
+    """A run of the machine; `answer` says how the warehouse ends each statement."""
+
+    def __init__(self, planned: Plan, answer: Script = success, **settings: Any) -> None:
+        self.state = State("r-test22")
+        self.entries: list[Entry] = []
+        self.executed: list[Execute] = []
+        self.exit_code: int | None = None
+        self.effects: list[Effect] = []
+        self.files: dict[str, PlannedFile] = {}
+        self._plan = planned
+        self._answer = answer
+        self._inputs: deque[Input] = deque()
+        self._at = START
+        self.feed(Begun(hello(**settings)))
+
+    @property
+    def events(self) -> list[Event]:
+        return [entry.event for entry in self.entries]  # type: ignore[misc]  # we made them all
+
+    def of(self, *types: str) -> list[Any]:
+        return [event for event in self.events if event.type in types]
+
+    def types(self) -> list[str]:
+        return [event.type for event in self.events]
+
+    def feed(self, given: Input) -> None:
+        """Feeds an input, and whatever the world answers to it, until it waits."""
+        self._inputs.append(given)
+        while self._inputs:
+            self._at += timedelta(milliseconds=10)
+            self.state, effects = step(self.state, self._inputs.popleft(), self._at)
+            for effect in effects:
+                self._perform(effect)
+
+    def decide(self, prompt: str, choice: str, *, name: str = "", **more: Any) -> None:
+        decision = Decide(prompt=prompt, choice=choice, **more)
+        self.feed(Decided(decision, name or f"{prompt}:{choice}", "stdin"))
+
+    def _perform(self, effect: Effect) -> None:
+        self.effects.append(effect)
+        match effect:
+            case Emit(entry, _):
+                self.entries.append(entry)
+            case ReadPlan():
+                self._inputs.append(PlanRead(self._plan))
+            case OpenSession():
+                self._inputs.append(SessionOpened("s1", 5, {"TIMEZONE": "UTC"}))
+            case CloseSession():
+                self._inputs.append(SessionClosed("s1", 1))
+            case ReadFile(file_id):
+                read = self.files.get(file_id) or self.state.file(file_id)
+                self._inputs.append(FileRead(read, "reread"))
+            case GenerateFile(_, iteration, _):
+                self._inputs.append(FileRead(generated(iteration), "generated"))
+            case Execute():
+                self.executed.append(effect)
+                answer = self._answer(effect)
+                if answer is not None:
+                    self._inputs.append(Submitted(effect.statement, "q"))
+                    self._inputs.append(answer)
+            case Finish(exit_code):
+                self.exit_code = exit_code
+            case _:
+                pass
+
+
+def generated(iteration: int) -> PlannedFile:
+    return PlannedFile(
+        id=f"loop1.i{iteration}",
+        path=f"iteration {iteration}",
+        sha256="generated",
+        kind="loop",
+        loop="loop1",
+        iteration=iteration,
+        statements=(statement(f"loop1.i{iteration}.s1", target=f"c.s.loop_{iteration}"),),
+        reads=(),
+        writes=(f"c.s.loop_{iteration}",),
+        depends_on=(),
+    )

@@ -1,0 +1,168 @@
+"""Laws of the machine, whatever the warehouse answers and whoever decides what."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from executor.core.effects import Execute
+from executor.core.inputs import DeadlinePassed, Input, StopRequested
+from executor.core.state import Asking, Executing
+from executor.replay.verify import Folding, verify
+from protocol.events import Plan, PlannedFile, RunFinished, RunSuspended
+from tests.core.drive import Drive, failure, file, loop, plan, statement, success
+
+MOST_DECISIONS = 40
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    """Files that need earlier ones, some with an INSERT of their own, and perhaps a loop."""
+    count = draw(st.integers(1, 4))
+    looping = draw(st.integers(0, 2))
+    files: list[PlannedFile] = []
+    for number in range(1, count + looping + 1):
+        iteration = number if number <= looping else None
+        earlier = tuple(one.id for one in files)
+        needs = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []
+        table = f"c.s.loop_{iteration}" if iteration else f"c.s.t{number}"
+        statements = [statement(f"f{number}.s1", "replace", table)]
+        alone = False
+        for place in range(2, draw(st.integers(1, 3)) + 1):
+            # no retry unit reaches across a statement that must not be repeated
+            alone = alone or draw(st.booleans())
+            statements.append(
+                statement(
+                    f"f{number}.s{place}",
+                    "insert",
+                    table,
+                    unit=f"f{number}.s{place}" if alone else f"f{number}.s1",
+                    idempotent=not alone,
+                )
+            )
+        files.append(
+            file(
+                number,
+                *statements,
+                depends_on=tuple(needs),
+                critical=draw(st.booleans()),
+                iteration=iteration,
+            )
+        )
+    loops = (loop(*(f"f{n}" for n in range(1, looping + 1)), max_iterations=3),) if looping else ()
+    return plan(*files, loops=loops)
+
+
+class World:
+    """A warehouse and a caller that do whatever is drawn."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self._data = data
+
+    def answer(self, executed: Execute) -> Input:
+        ending = self._data.draw(
+            st.sampled_from(["success"] * 6 + ["failed", "unknown", "cancelled"]), label="ending"
+        )
+        if ending == "success":
+            if executed.kind == "probe":
+                number = self._data.draw(st.sampled_from([0, 3, 3, None]), label="probe")
+                return success(executed, value=number)
+            return success(executed)
+        outcome = self._data.draw(st.sampled_from(["unknown", "not_committed"]), label="outcome")
+        if ending == "failed":
+            outcome = "not_committed"
+        return failure(executed, outcome=outcome, cancelled=ending == "cancelled")
+
+    def decide(self, drive: Drive, count: int) -> None:
+        asking = drive.state.phase
+        assert isinstance(asking, Asking)
+        offered = [choice.choice for choice in asking.prompt.choices]
+        if count > MOST_DECISIONS:
+            drive.decide(asking.prompt.prompt, "abort", name=f"d{count}")
+            return
+        other = ["a choice nobody offered", "deadline", "signal"]
+        choice = self._data.draw(st.sampled_from(offered * 4 + other), label="choice")
+        if choice == "deadline":
+            drive.feed(DeadlinePassed(asking.prompt.prompt))
+        elif choice == "signal":
+            drive.feed(StopRequested("SIGTERM", "now"))
+        else:
+            drive.decide(asking.prompt.prompt, choice, name=f"d{count}")
+
+
+@settings(max_examples=200, deadline=None)
+@given(plans(), st.sampled_from(["suspend", "abort", "skip"]), st.data())
+def test_every_run_ends_and_its_log_says_all_of_it(
+    planned: Plan, unanswered: str, data: st.DataObject
+) -> None:
+    world = World(data)
+    drive = Drive(planned, world.answer, on_unanswered=unanswered)
+    decisions = 0
+    while drive.exit_code is None:
+        decisions += 1
+        world.decide(drive, decisions)
+
+    last = drive.events[-1]
+    assert isinstance(last, RunFinished | RunSuspended)
+    assert [event.type for event in drive.events].count("run_finished") <= 1
+    assert [entry.seq for entry in drive.entries] == list(range(1, last.events + 1))
+    assert list(verify(drive.entries)) == []
+    opened_and_closed_once(drive)
+    nothing_committed_runs_again(drive)
+    the_log_holds_the_state(drive)
+
+
+def opened_and_closed_once(drive: Drive) -> None:
+    suspended = isinstance(drive.events[-1], RunSuspended)
+    started = [event.file for event in drive.of("file_started")]
+    finished = [event.file for event in drive.of("file_finished")]
+    assert len(set(started)) == len(started)
+    assert len(set(finished)) == len(finished)
+    if not suspended:
+        assert set(started) <= set(finished)
+    asked = [event.prompt for event in drive.of("error_prompt")]
+    resolved = [event.prompt for event in drive.of("prompt_resolved")]
+    assert resolved == (asked[:-1] if suspended else asked)
+    sent = [event.statement for event in drive.of("statement_started")]
+    ended = [event.statement for event in drive.of("statement_finished")]
+    assert sent == ended
+
+
+def nothing_committed_runs_again(drive: Drive) -> None:
+    """A statement that is not safe to repeat is never sent after it may have committed."""
+    unsafe = {
+        one.id for planned in drive.state.files for one in planned.statements if not one.idempotent
+    }
+    may_have_committed: set[str] = set()
+    for event in drive.of("statement_started", "statement_finished"):
+        if event.type == "statement_started":
+            assert event.statement not in may_have_committed & unsafe
+        elif event.outcome != "not_committed":
+            may_have_committed.add(event.statement)
+
+
+def the_log_holds_the_state(drive: Drive) -> None:
+    folding = Folding(drive.state.run)
+    for entry in drive.entries:
+        assert folding.take(entry) is None
+    assert folding.state == drive.state
+
+
+@settings(max_examples=50, deadline=None)
+@given(plans(), st.data())
+def test_a_signal_at_any_statement_ends_the_run(planned: Plan, data: st.DataObject) -> None:
+    stop_at = data.draw(st.integers(1, 8))
+    count = 0
+
+    def answer(executed: Execute) -> Input | None:
+        nonlocal count
+        count += 1
+        return None if count == stop_at else success(executed)
+
+    drive = Drive(planned, answer)  # type: ignore[arg-type]  # None: the warehouse takes its time
+    if isinstance(drive.state.phase, Executing):
+        drive.feed(StopRequested("SIGINT", "now"))
+        drive.feed(failure(drive.executed[-1], outcome="not_committed", cancelled=True))
+        assert drive.exit_code == 6
+    assert drive.exit_code is not None
+    assert list(verify(drive.entries)) == []
