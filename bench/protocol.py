@@ -12,7 +12,8 @@ EVENTS = 1_000_000
 WRITE = """
 import sys, time
 from protocol.codec import encode
-from protocol.events import Entry, RowsAffected
+from protocol.events import RowsAffected
+from protocol.hello import Entry
 count = int(sys.argv[2])
 begun = time.process_time()
 with open(sys.argv[1], "wb") as log:

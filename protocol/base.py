@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 VERSION = 1
@@ -97,3 +98,8 @@ def _is_volatile(hint: Any) -> bool:
         return VOLATILE in get_args(hint)[1:]
     # `Milliseconds | None`: an optional volatile field is volatile
     return any(_is_volatile(part) for part in get_args(hint) if get_origin(part) is Annotated)
+
+
+def timestamp(at: datetime) -> str:
+    """A time as it stands on the wire. `at` must be in UTC."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

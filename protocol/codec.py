@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NoReturn, get_args
 
-from protocol.base import MAX_LINE_BYTES, MAX_TEXT_BYTES, VERSION, Message
-from protocol.cutting import Store, artifact_ref, dumps, places
+from protocol.base import MAX_LINE_BYTES, VERSION, Message
+from protocol.cutting import Store, artifact_ref, dumps
 from protocol.decisions import Decision, SetPolicy
 from protocol.errors import BadFields, LineTooLong, NotJson, ProtocolFault, UnknownType, shown
-from protocol.events import Entry, Event, Unknown
+from protocol.events import Event, Unknown
+from protocol.hello import Entry
 from protocol.policy import Match
 from protocol.shapes import Mask, fields_of, shape_of, stable_fields_of
+from protocol.writing import encode, encode_fitting
 
 __all__ = [
     "DECISION_TYPES",
@@ -50,82 +52,6 @@ and an event must fit into a line whatever was sent."""
 
 MAX_ECHO_BYTES: Final = {"params": 512, "reason": 4_096, "rules": 8_192}
 """The same for the fields of a decision that may be longer than a name."""
-
-
-# --- writing ----------------------------------------------------------------------------------
-
-
-def encode(entry: Entry, mask: Mask | None = None) -> bytes:
-    """`entry` as one line, line feed included. Loads nothing.
-
-    Raises:
-        LineTooLong: it would be longer than `MAX_LINE_BYTES`.
-        ValueError: a number is NaN or infinite, which JSON does not have.
-    """
-    line = _line(entry, mask)
-    if len(line) > MAX_LINE_BYTES:
-        raise LineTooLong(len(line), MAX_LINE_BYTES)
-    return line
-
-
-def encode_fitting(entry: Entry, store: Store, mask: Mask | None = None) -> bytes:
-    """As `encode`, but what may be cut is cut until the line fits, the longest first.
-
-    A text keeps its beginning, `MAX_TEXT_BYTES` as written on the line and less if that is still
-    too much; a list or a record is replaced as a whole. `store` gets the whole, masked: a text
-    as UTF-8, anything else as JSON.
-
-    Raises:
-        LineTooLong: nothing is left to cut.
-        ValueError: as `encode`.
-    """
-    line = _line(entry, mask)
-    if len(line) <= MAX_LINE_BYTES:
-        return line
-    line_fields = _line_fields(entry, _scrubbing(mask))
-    longest_first = sorted(places(entry.event, line_fields), key=lambda place: -place.size)
-    for room in (MAX_TEXT_BYTES, 1024, 256, 0):
-        for place in longest_first:
-            if place.size > room and place.cut(store, room):
-                line = _as_line(line_fields)
-                if len(line) <= MAX_LINE_BYTES:
-                    return line
-    raise LineTooLong(len(line), MAX_LINE_BYTES)
-
-
-def _line_fields(entry: Entry, mask: Mask | None) -> dict[str, Any]:
-    result = {
-        "type": entry.event.type,
-        "v": entry.v,
-        "run": entry.run,
-        "seq": entry.seq,
-        "ts": entry.ts,
-    }
-    result.update(fields_of(entry.event, mask))
-    return result
-
-
-def _as_line(line_fields: dict[str, Any]) -> bytes:
-    return dumps(line_fields).encode("ascii") + b"\n"
-
-
-def _line(entry: Entry, mask: Mask | None) -> bytes:
-    line = _as_line(_line_fields(entry, mask))
-    if rb"\ud" in line:
-        # perhaps half a surrogate pair (a file name that is not UTF-8): valid as an escape,
-        # but no parser has to accept it, and ours does not
-        line = _as_line(_line_fields(entry, _scrubbing(mask)))
-    return line
-
-
-def _scrubbing(mask: Mask | None) -> Mask:
-    """`mask`, and halves of surrogate pairs replaced by U+FFFD."""
-
-    def scrub(text: str) -> str:
-        masked = text if mask is None else mask(text)
-        return masked.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-    return scrub
 
 
 # --- reading ----------------------------------------------------------------------------------

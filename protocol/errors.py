@@ -10,7 +10,11 @@ since a value in the wrong place may be a secret.
 
 from __future__ import annotations
 
-from protocol.events import RejectionCode
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from protocol.events import RejectionCode
+
 
 EXAMPLE = '{"type":"decide","prompt":"p1","choice":"skip"}'
 

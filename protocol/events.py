@@ -20,6 +20,7 @@ from protocol.base import (
     VolatileInt,
     VolatileText,
 )
+from protocol.hello import Hello, Unanswered
 from protocol.policy import Rule, Unmatched
 
 # --- words shared by several events -----------------------------------------------------------
@@ -34,8 +35,6 @@ StatementKind = Literal[
 `unknown` could not be parsed."""
 
 Outcome = Literal["committed", "not_committed", "unknown"]
-View = Literal["full", "progress", "attention", "off"]
-Unanswered = Literal["suspend", "abort", "skip"]
 ChoiceName = Literal["retry", "skip", "continue", "done", "abort", "extend", "accept", "check"]
 RowSource = Literal["result", "driver", "history", "unknown"]
 Severity = Literal["fatal", "critical", "moderate", "warning"]
@@ -48,26 +47,6 @@ RejectionCode = Literal[
 
 
 # --- records inside events --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(Message):
-    """What the caller asked for, as far as it decides how the run goes on."""
-
-    directory: VolatileText
-    catalog: str | None = None
-    schema: str | None = None
-    host: VolatileText | None = None
-    http_path: VolatileText | None = None
-    auth: str | None = None
-    """Kind of credential (`pat`, `oauth`, `local`), never the credential."""
-    max_iterations: int | None = None
-    """Overrides the limit of every loop of the plan."""
-    prompt_timeout_ms: int = 900_000
-    on_unanswered: Unanswered = "suspend"
-    skip_loop: bool = False
-    optimize: bool = False
-    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +67,7 @@ class ErrorRecord(Message):
     """Character in the line, counted from 1."""
     statement: str | None = None
     query_id: VolatileText | None = None
-    suggestion: str
+    suggestion: Text
     """What to do next, in one sentence."""
     fingerprint: str
     """Stable hash of path, statement and class: the key for policies and replay."""
@@ -248,27 +227,6 @@ class CheckCounts(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hello(Message):
-    """First line of every process: who speaks, which run, and how to answer it."""
-
-    type: Literal["hello"] = "hello"
-    protocol: str
-    tool: str = "dwx"
-    tool_version: VolatileText
-    run_dir: VolatileText | None
-    pid: VolatileInt
-    view: View
-    argv: Annotated[tuple[str, ...], VOLATILE]
-    """The command line, secrets masked."""
-    segment: int
-    """1, or 2 and more after a resume."""
-    answer_with: VolatileText | None
-    """The exact way to answer a prompt of this run."""
-    settings: Settings | None
-    """`None` only where the command line itself could not be understood."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Message):
     """What will run, in order."""
 
@@ -326,7 +284,7 @@ class Connected(Message):
     schema: str | None
     session_id: VolatileText | None
     elapsed_ms: Milliseconds
-    settings: Annotated[dict[str, str], VOLATILE]
+    settings: Annotated[dict[str, str] | Cut, VOLATILE]
     """Session settings in force, as the warehouse reports them."""
 
 
@@ -410,7 +368,7 @@ class StatementFinished(Message):
     metrics: OptimizeMetrics | None
     error: ErrorRecord | None
     outcome: Outcome
-    evidence: str
+    evidence: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,7 +394,7 @@ class FileFinished(Message):
     rows: int | None
     """Rows affected by the statements that reported a number."""
     elapsed_ms: Milliseconds
-    reason: str | None
+    reason: Text | None
 
 
 # --- loops ------------------------------------------------------------------------------------
@@ -484,7 +442,7 @@ class NotConverged(Message):
     loop: str
     iteration: int
     reason: Literal["limit", "stalled", "unknown"]
-    evidence: str
+    evidence: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,7 +466,7 @@ class Optimized(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CleanedUp(Message):
     type: Literal["cleaned_up"] = "cleaned_up"
-    tables: tuple[str, ...]
+    tables: tuple[str, ...] | Cut
 
 
 # --- prompts and decisions --------------------------------------------------------------------
@@ -522,17 +480,17 @@ class ErrorPrompt(Message):
     prompt: str
     digest: str
     """Changes when the question does; a decision may name it to refuse a question that changed."""
-    title: str
+    title: Text
     file: str | None
     statement: str | None
     loop: str | None
     error: ErrorRecord | None
     attempt: int
     outcome: Outcome
-    evidence: str
-    already_done: tuple[str, ...]
+    evidence: Text
+    already_done: tuple[str, ...] | Cut
     """Statements of this file that have committed."""
-    dependents: tuple[str, ...]
+    dependents: tuple[str, ...] | Cut
     """Files that need this one, directly or through others."""
     choices: tuple[Choice, ...]
     unanswered: Unanswered
@@ -550,7 +508,7 @@ class PromptResolved(Message):
     choice: ChoiceName | Literal["suspend"] | None
     source: Literal["stdin", "inbox", "policy", "flag"] | None
     by: str | None
-    reason: str | None
+    reason: Text | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -663,7 +621,7 @@ class RunFinished(Message):
     """Why it ended, where an error ended it."""
     files: FileCounts
     statements: StatementCounts
-    loops: tuple[LoopResult, ...]
+    loops: tuple[LoopResult, ...] | Cut
     tables: tuple[TableRows, ...] | Cut
     """Tables the run wrote and did not drop, with the rows last reported; `None` is unknown."""
     coverage: Annotated[dict[str, float], VOLATILE] | None
@@ -696,14 +654,3 @@ class Unknown(Message):
 
     type: str
     critical: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One recorded line: where in which run (`run`, `seq`, `ts`), and what (`event`)."""
-
-    v: int
-    run: str
-    seq: int
-    ts: str
-    event: Event | Unknown

@@ -22,17 +22,16 @@ from protocol.base import MAX_LINE_BYTES, Cut, Message
 from protocol.codec import decode, validator
 from protocol.errors import LineTooLong, ProtocolFault, shown
 from protocol.events import (
-    Entry,
     ErrorPrompt,
     FileFinished,
     FileStarted,
-    Hello,
     PromptResolved,
     RunFinished,
     RunSuspended,
     StatementFinished,
     StatementStarted,
 )
+from protocol.hello import Entry, Hello
 from protocol.shapes import members
 
 State = Literal["complete", "live", "suspended", "crashed", "truncated"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.events import View
+from protocol.hello import View
 
 NOT_IN_PROGRESS: Final = frozenset(
     {"statement_started", "statement_submitted", "statement_finished", "heartbeat"}

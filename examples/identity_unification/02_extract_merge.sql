@@ -50,7 +50,8 @@ SELECT DISTINCT
   leader.id AS leader_id,
   leader.ns AS leader_ns
 FROM (
-  SELECT keys, ARRAY_MIN(keys) AS leader
+  -- The array lists the namespaces in ascending order, so its first key is the smallest.
+  SELECT keys, keys[0] AS leader
   FROM identified
   WHERE SIZE(keys) > 0
 ) AS led

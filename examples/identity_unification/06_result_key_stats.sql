@@ -44,7 +44,7 @@ gathered AS (
     SUM(with_email) AS distinct_with_email,
     SUM(with_phone) AS distinct_with_phone,
     MAX(identifiers) AS largest_cluster,
-    SORT_ARRAY(COLLECT_LIST(STRUCT(identifiers, total))) AS histogram
+    COLLECT_LIST(STRUCT(identifiers, total)) AS histogram
   FROM sizes
 )
 SELECT

@@ -47,7 +47,7 @@ requests AS (
 people AS (
   SELECT
     canonical_id,
-    SORT_ARRAY(COLLECT_LIST(STRUCT(id_key_type, id))) AS identifiers
+    COLLECT_LIST(STRUCT(id_key_type, id)) AS identifiers
   FROM ${catalog}.${schema}.unified_id_lookup
   GROUP BY canonical_id
 )
@@ -56,9 +56,15 @@ SELECT
   accounts.newest.full_name AS full_name,
   accounts.newest.city AS city,
   consents.consents,
-  TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 1), key -> key.id) AS customer_ids,
-  TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 2), key -> key.id) AS emails,
-  TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 3), key -> key.id) AS phones,
+  SORT_ARRAY(
+    TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 1), key -> key.id)
+  ) AS customer_ids,
+  SORT_ARRAY(
+    TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 2), key -> key.id)
+  ) AS emails,
+  SORT_ARRAY(
+    TRANSFORM(FILTER(people.identifiers, key -> key.id_key_type = 3), key -> key.id)
+  ) AS phones,
   COALESCE(accounts.crm_records, 0) AS crm_records,
   COALESCE(purchases.orders, 0) AS orders,
   COALESCE(purchases.spent_cents, 0) AS spent_cents,

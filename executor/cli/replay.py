@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from executor.cli.parser import Parser
-from protocol.events import Entry
 from protocol.exit_codes import MISMATCH, SUCCEEDED, USAGE
+from protocol.hello import Entry
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,8 +1,8 @@
 """`dwx run`: runs a workflow as a subprocess that speaks JSON lines.
 
-The order below is for the reader on the other end of the pipe. Standard output is taken before
-anything that could print is imported; the first event is out before anything heavy is; and
-whatever goes wrong, flags included, ends in a last line.
+The order is for the reader at the other end of the pipe. Standard output is taken before anything
+that could print is imported; the first line is out before the machine, let alone the connector, is
+loaded; and whatever goes wrong, flags included, ends in a last line.
 """
 
 from __future__ import annotations
@@ -11,32 +11,35 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from executor.cli.parser import Parser, UsageError, assignment, duration_ms, positive
-from executor.core.effects import Emit
-from executor.core.inputs import Begun, Broken, Input, Refused
-from executor.core.machine import step
-from executor.core.state import Ended, State
-from executor.runtime import faults, rundir
-from executor.runtime.credentials import CredentialsError, Flags, resolve
+from executor.runtime import rundir
+from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
 from executor.runtime.record import Record
 from executor.runtime.secrets import Masker
 from executor.runtime.stdio import STDIN, STDOUT, LineWriter, fill_closed_descriptors, own_stdout
 from executor.version import __version__
 from executor.warehouse.databricks.auth import Credentials, Target
-from protocol.base import MINOR, VERSION
-from protocol.events import ErrorRecord, Hello, PlanWarning, Settings, View
-from protocol.exit_codes import RECORD_BROKEN, USAGE
+from protocol.base import MINOR, VERSION, timestamp
+from protocol.exit_codes import USAGE
+from protocol.hello import Entry, Hello, Settings, View
+
+if TYPE_CHECKING:
+    from executor.core.inputs import Input
+    from executor.core.state import State
 
 ANSWER_WITH = '{"type":"decide","prompt":"PROMPT","choice":"CHOICE"} as one line on stdin'
 LOCAL_DEFAULT = Path(".dwx") / "warehouse"
 LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
+ARGUMENT_SHOWN = 1_000
+"""Characters of an argument that `hello` repeats."""
 
 
 def parser() -> Parser:
@@ -52,7 +55,7 @@ def parser() -> Parser:
     where.add_argument("--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH")
     where.add_argument("--catalog", help="catalog to start in, and ${catalog} in the files")
     where.add_argument("--schema", help="schema to start in, and ${schema} in the files")
-    where.add_argument("--auth-type", choices=("pat", "oauth"))
+    where.add_argument("--auth-type", choices=("pat", "oauth"), help="default: pat")
     where.add_argument("--access-token", metavar="TOKEN", help="better: DATABRICKS_TOKEN")
     where.add_argument(
         "--local",
@@ -108,14 +111,7 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the verb. Ends the process itself: a daemon thread may still be blocked in a read."""
-    early_signals: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        early_signals.append(number)
-
-    # until the runner takes them, signals wait; a second one ends the process as it should
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, note)
+    early_signals = _keep_signals()
     try:
         args: Namespace | UsageError = parser().parse_args(argv)
     except UsageError as exc:
@@ -123,15 +119,25 @@ def main(argv: Sequence[str]) -> int:
     closed = fill_closed_descriptors()
     to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
-    stdin_open = STDIN not in closed
     if isinstance(args, UsageError):
         code = _refuse_flags(args, argv, wire, to_person=to_person)
     else:
-        code = _Process(args, argv, wire, shown=STDOUT not in closed).run(
-            early_signals, read_stdin=stdin_open
-        )
+        process = _Process(args, argv, wire, shown=STDOUT not in closed)
+        code = process.run(early_signals, read_stdin=STDIN not in closed)
     sys.stderr.flush()
     os._exit(code)
+
+
+def _keep_signals() -> list[int]:
+    """Keeps signals until the runner takes them: a run ends with its last line or not at all."""
+    kept: list[int] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        kept.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, keep)
+    return kept
 
 
 def _refuse_flags(error: UsageError, argv: Sequence[str], wire: int, *, to_person: bool) -> int:
@@ -139,24 +145,27 @@ def _refuse_flags(error: UsageError, argv: Sequence[str], wire: int, *, to_perso
     print(f"dwx run: {error}", file=sys.stderr)
     if to_person:
         return USAGE
+    from executor.core.inputs import Refused
+    from executor.runtime import faults
+
     mask = Masker()
     record = Record(None, LineWriter(wire, lambda: None), "progress", mask)
     hello = _hello(argv, mask, run_dir=None, view="progress", settings=None)
-    refusal = faults.usage("DWX_USAGE", str(error), "Correct the flags: dwx run --help lists them.")
-    state = _emit(State(rundir.new_run_id()), Begun(hello), record, mask)
-    _emit(state, Refused(refusal), record, mask)
+    state = _first(rundir.new_run_id(), hello, record)
+    suggestion = "Correct the flags: dwx run --help lists them."
+    code = _end(state, Refused(faults.usage("DWX_USAGE", str(error), suggestion)), record, mask)
     record.finish()
-    return USAGE
+    return code
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the run will execute, or why that cannot be said."""
+    """Where the run will execute; `problem` says why that cannot be said, and what to do."""
 
     target: Target | None = None
     credentials: Credentials | None = None
-    warnings: tuple[PlanWarning, ...] = ()
-    refusal: ErrorRecord | None = None
+    notices: tuple[Notice, ...] = ()
+    problem: tuple[str, str, str] | None = None
 
 
 class _Process:
@@ -164,39 +173,40 @@ class _Process:
 
     def __init__(self, args: Namespace, argv: Sequence[str], wire: int, *, shown: bool) -> None:
         self._args = args
-        self._argv = argv
         self._view: View = args.stdout if shown else "off"
         self._place = _place(args)
         token = self._place.credentials.token if self._place.credentials else None
         self._mask = Masker(secret for secret in (token, args.access_token) if secret)
-        self._on_closed = lambda: None
+        self._argv = argv
+        self._on_closed: Callable[[], None] = lambda: None
         self._screen = LineWriter(wire, lambda: self._on_closed())
 
     def run(self, early_signals: list[int], *, read_stdin: bool) -> int:
+        """Runs to the last line; returns the exit code."""
         root = self._args.run_root or Path(
             os.environ.get(rundir.ROOT_VARIABLE) or rundir.DEFAULT_ROOT
         )
         try:
             directory = rundir.create(root)
             lock = rundir.RunLock(directory)
-            journal = Journal(directory.events, self._mask)
-            record = Record(journal, self._screen, self._view, self._mask)
-            hello = _hello(
-                self._argv,
-                self._mask,
-                run_dir=str(directory.path),
-                view=self._view,
-                settings=self._settings(),
+            record = Record(
+                Journal(directory.events, self._mask), self._screen, self._view, self._mask
             )
-            state = _emit(State(directory.run), Begun(hello), record, self._mask)
+            hello = self._hello(str(directory.path))
+            at = datetime.now(UTC)
+            entry = Entry(v=VERSION, run=directory.run, seq=1, ts=timestamp(at), event=hello)
+            record.append(entry, durable=True)
         except OSError as exc:
             return self._without_record(exc)
-        if self._place.refusal is not None:
-            state = _emit(state, Refused(self._place.refusal), record, self._mask)
-            record.finish()
-            assert isinstance(state.phase, Ended)
-            return state.phase.exit_code
-        code = self._go_on(state, record, early_signals, read_stdin=read_stdin)
+        # the first line is out; from here on imports cost nobody a wait for it
+        state = _begun(directory.run, hello, at)
+        if self._place.problem is not None:
+            from executor.core.inputs import Refused
+            from executor.runtime import faults
+
+            code = _end(state, Refused(faults.usage(*self._place.problem)), record, self._mask)
+        else:
+            code = self._go_on(state, record, early_signals, read_stdin=read_stdin)
         record.finish()
         del lock  # held until here
         return code
@@ -204,15 +214,14 @@ class _Process:
     def _go_on(
         self, state: State, record: Record, early_signals: list[int], *, read_stdin: bool
     ) -> int:
-        # the first event is out; from here on imports cost nobody a wait for it
         import anyio
 
         from executor.runtime.runner import Runner
         from executor.runtime.world import Choices, make_world
 
-        args = self._args
-        settings = state.settings
+        args, place, settings = self._args, self._place, state.settings
         namespace = {"catalog": settings.catalog, "schema": settings.schema}
+        timeout_ms: int | None = args.statement_timeout
         choices = Choices(
             directory=args.directory,
             variables={
@@ -223,22 +232,23 @@ class _Process:
             local=args.local,
             create_namespace=args.create_namespace,
             start_timeout_s=args.start_timeout / 1000,
-            statement_timeout_s=-(-args.statement_timeout // 1000)
-            if args.statement_timeout
-            else None,
+            statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
         )
-        place = self._place
-        world = make_world(choices, place.target, place.credentials, place.warnings, self._mask)
+        world = make_world(choices, place.target, place.credentials, place.notices, self._mask)
         world.signals = early_signals
         world.read_stdin = read_stdin
         runner = Runner(state, record, world)
-        if self._args.on_stdout_closed == "cancel":
+        if args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
         return anyio.run(runner.run)
 
+    def _hello(self, run_dir: str | None) -> Hello:
+        return _hello(
+            self._argv, self._mask, run_dir=run_dir, view=self._view, settings=self._settings()
+        )
+
     def _settings(self) -> Settings:
         args, target = self._args, self._place.target
-        local = args.local is not None
         auth = self._place.credentials.kind if self._place.credentials else None
         return Settings(
             directory=str(args.directory),
@@ -246,7 +256,7 @@ class _Process:
             schema=target.schema if target else args.schema,
             host=target.host if target else None,
             http_path=target.http_path if target else None,
-            auth="local" if local else auth,
+            auth="local" if args.local is not None else auth,
             max_iterations=args.max_iterations,
             prompt_timeout_ms=args.prompt_timeout,
             on_unanswered=args.on_unanswered,
@@ -257,14 +267,14 @@ class _Process:
 
     def _without_record(self, error: OSError) -> int:
         """There is nowhere to keep the record: nothing is executed, and stdout says why."""
+        from executor.core.inputs import Broken
+        from executor.runtime import faults
+
         record = Record(None, self._screen, self._view, self._mask)
-        hello = _hello(
-            self._argv, self._mask, run_dir=None, view=self._view, settings=self._settings()
-        )
-        state = _emit(State(rundir.new_run_id()), Begun(hello), record, self._mask)
-        _emit(state, Broken("record", faults.record_broken(error)), record, self._mask)
+        state = _first(rundir.new_run_id(), self._hello(None), record)
+        code = _end(state, Broken("record", faults.record_broken(error)), record, self._mask)
         record.finish()
-        return RECORD_BROKEN
+        return code
 
 
 def _place(args: Namespace) -> _Place:
@@ -276,12 +286,12 @@ def _place(args: Namespace) -> _Place:
             schema=args.schema or LOCAL_SCHEMA,
         )
         return _Place(target=target)
-    if args.dry_run:
-        return _Place()
     if args.create_namespace:
         problem = "--create-namespace is for the embedded warehouse"
         suggestion = "Add --local, or create the namespace on Databricks yourself."
-        return _Place(refusal=faults.usage("DWX_USAGE", problem, suggestion))
+        return _Place(problem=("DWX_USAGE", problem, suggestion))
+    if args.dry_run:
+        return _Place()
     flags = Flags(
         server_hostname=args.server_hostname,
         http_path=args.http_path,
@@ -293,7 +303,7 @@ def _place(args: Namespace) -> _Place:
     try:
         resolved = resolve(flags, os.environ, _ask_hidden if os.isatty(STDIN) else None)
     except CredentialsError as exc:
-        return _Place(refusal=faults.usage("DWX_CREDENTIALS", str(exc), exc.suggestion))
+        return _Place(problem=("DWX_CREDENTIALS", str(exc), exc.suggestion))
     return _Place(resolved.target, resolved.credentials, resolved.warnings)
 
 
@@ -304,24 +314,21 @@ def _ask_hidden(question: str) -> str:
 
 
 def _hello(
-    argv: Sequence[str],
-    mask: Masker,
-    *,
-    run_dir: str | None,
-    view: View,
-    settings: Settings | None,
+    argv: Sequence[str], mask: Masker, *, run_dir: str | None, view: View, settings: Settings | None
 ) -> Hello:
-    return Hello(
+    hello = Hello(
         protocol=f"{VERSION}.{MINOR}",
         tool_version=__version__,
         run_dir=run_dir,
         pid=os.getpid(),
         view=view,
-        argv=tuple(mask(one) for one in _without_token(("dwx", "run", *argv))),
+        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", "run", *argv))),
         segment=1,
         answer_with=ANSWER_WITH if settings is not None else None,
         settings=settings,
     )
+    masked: Hello = mask.masked(hello)
+    return masked
 
 
 def _without_token(argv: Sequence[str]) -> list[str]:
@@ -340,10 +347,35 @@ def _without_token(argv: Sequence[str]) -> list[str]:
     return shown
 
 
-def _emit(state: State, given: Input, record: Record, mask: Masker) -> State:
-    """Steps the machine before the runner is there; only what is emitted is performed."""
-    state, effects = step(state, mask.masked(given), datetime.now(UTC))
+# --- the machine, before the runner is there --------------------------------------------------
+
+
+def _first(run: str, hello: Hello, record: Record) -> State:
+    """Emits `hello` where there is no run directory."""
+    at = datetime.now(UTC)
+    entry = Entry(v=VERSION, run=run, seq=1, ts=timestamp(at), event=hello)
+    record.append(entry, durable=False)
+    return _begun(run, hello, at)
+
+
+def _begun(run: str, hello: Hello, at: datetime) -> State:
+    """The state after `hello`, which has been emitted already, as the machine would have."""
+    from executor.core.inputs import Begun
+    from executor.core.machine import step
+    from executor.core.state import State
+
+    return step(State(run), Begun(hello), at)[0]
+
+
+def _end(state: State, last: Input, record: Record, mask: Masker) -> int:
+    """Feeds an input that ends the run, and emits what follows."""
+    from executor.core.effects import Emit
+    from executor.core.machine import step
+    from executor.core.state import Ended
+
+    state, effects = step(state, mask.masked(last), datetime.now(UTC))
     for effect in effects:
         if isinstance(effect, Emit):
             record.append(effect.entry, durable=effect.durable)
-    return state
+    assert isinstance(state.phase, Ended)
+    return state.phase.exit_code

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.events import Entry, StatementKind
+from protocol.events import StatementKind
+from protocol.hello import Entry
 
 
 @dataclass(frozen=True, slots=True)

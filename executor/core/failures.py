@@ -12,29 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
+from executor.core.facts import FailureFacts
 from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN, Retry, Rule
 from protocol.base import MAX_TEXT_BYTES
 from protocol.events import ChoiceName, ErrorRecord, Severity
-
-
-@dataclass(frozen=True, slots=True)
-class FailureFacts:
-    """What the edge knows about a failure, before any judgement.
-
-    `line` and `position` count from 1 within the statement's text.
-    """
-
-    error_class: str | None
-    message: str
-    sqlstate: str | None = None
-    http_status: int | None = None
-    line: int | None = None
-    position: int | None = None
-    query_id: str | None = None
-    during: str = "execute"
-    """What was under way: `connect`, `execute` (submission), `poll`, `fetch`, `close`."""
-    retry_after_s: float | None = None
-    """Seconds the server asked to wait (Retry-After)."""
 
 
 @dataclass(frozen=True, slots=True)

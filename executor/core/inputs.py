@@ -15,7 +15,6 @@ from protocol.decisions import Decision
 from protocol.events import (
     CancelMode,
     ErrorRecord,
-    Hello,
     OptimizeMetrics,
     Outcome,
     Plan,
@@ -23,6 +22,7 @@ from protocol.events import (
     RejectionCode,
     RowCounts,
 )
+from protocol.hello import Hello
 
 Channel = Literal["stdin", "inbox"]
 

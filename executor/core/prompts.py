@@ -36,9 +36,9 @@ from executor.core.state import (
     Task,
 )
 from executor.core.statements import planned_statement
-from executor.core.turn import Turn, timestamp
+from executor.core.turn import Turn
 from executor.workflow.names import table_name
-from protocol.shapes import fields_of
+from protocol.base import timestamp
 from protocol.decisions import Cancel, Decide, Ping, SetPolicy
 from protocol.events import (
     CancelMode,
@@ -53,6 +53,7 @@ from protocol.events import (
     PromptResolved,
     RejectionCode,
 )
+from protocol.shapes import fields_of
 
 AUTOMATIC_RETRIES = 3
 """How often a rule or a remembered answer may retry one statement before somebody must look."""

@@ -20,12 +20,11 @@ from protocol.events import (
     ChoiceName,
     ErrorPrompt,
     ErrorRecord,
-    Hello,
     LoopResult,
     PlannedFile,
     PlannedLoop,
-    Settings,
 )
+from protocol.hello import Hello, Settings
 from protocol.policy import Rule
 
 # --- what can execute -------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from typing import Any
 
 from executor.core.effects import Effect, Emit
 from executor.core.state import FileProgress, LoopProgress, State
-from protocol.base import VERSION, Message
+from protocol.base import VERSION, Message, timestamp
+from protocol.events import Event
+from protocol.hello import Entry
 from protocol.shapes import stable_fields_of
-from protocol.events import Entry, Event
 
 
 class Turn:
@@ -60,11 +61,6 @@ class Turn:
         if then is None:
             return 0
         return max(0, round((self.at - then).total_seconds() * 1000))
-
-
-def timestamp(at: datetime) -> str:
-    """RFC 3339 with milliseconds. `at` must be in UTC."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def chained(digest: bytes, event: Message) -> bytes:

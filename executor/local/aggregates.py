@@ -331,6 +331,7 @@ for _names, _template, _wanted, _result in (
     ("covar_samp", "covar_samp({0}, {1})", t.DOUBLE, t.DOUBLE),
     ("covar_pop", "covar_pop({0}, {1})", t.DOUBLE, t.DOUBLE),
     ("median", "median({d}{0})", t.DOUBLE, t.DOUBLE),
+    ("mode", "mode({0})", None, None),
     ("bit_and", "bit_and({0})", None, None),
     ("bit_or", "bit_or({0})", None, None),
     ("bit_xor", "bit_xor({0})", None, None),

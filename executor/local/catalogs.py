@@ -75,7 +75,7 @@ class Catalogs:
             self._attach(con, unquote(file.stem))
         if "main" not in self._names:
             self.create(con, "main")
-            con.execute(f"CREATE SCHEMA IF NOT EXISTS {attached('main')}.\"default\"")
+            con.execute(f'CREATE SCHEMA IF NOT EXISTS {attached("main")}."default"')
 
     def _attach(self, con: duckdb.DuckDBPyConnection, name: str) -> None:
         file = self._file(name)
@@ -136,9 +136,7 @@ class Catalogs:
         ).fetchall()
         return sorted([(str(r[0]), False) for r in rows] + [(str(r[0]), True) for r in views])
 
-    def view(
-        self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str]
-    ) -> View | None:
+    def view(self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str]) -> View | None:
         catalog, schema, name = path
         if not self.has(catalog):
             return None

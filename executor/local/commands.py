@@ -61,12 +61,18 @@ class Words:
     def error(self) -> SqlError:
         if self.done:
             last = self.tokens[-1]
-            return SqlError("PARSE_SYNTAX_ERROR", "Syntax error at or near end of input.",
-                            line=last.line, position=last.col)
+            return SqlError(
+                "PARSE_SYNTAX_ERROR",
+                "Syntax error at or near end of input.",
+                line=last.line,
+                position=last.col,
+            )
         token = self.tokens[self.at]
         return SqlError(
-            "PARSE_SYNTAX_ERROR", f"Syntax error at or near '{token.text}'.",
-            line=token.line, position=max(token.col - len(token.text), 0),
+            "PARSE_SYNTAX_ERROR",
+            f"Syntax error at or near '{token.text}'.",
+            line=token.line,
+            position=max(token.col - len(token.text), 0),
         )
 
     def end(self) -> None:
@@ -223,8 +229,10 @@ def _create_schema(work: Execution, words: Words) -> Result:
         if work.engine.catalogs.has_schema(work.con, catalog, schema) or schema == META:
             if quiet:
                 return Result()
-            raise SqlError("SCHEMA_ALREADY_EXISTS", "Cannot create schema "
-                           f"{quote_name(catalog, schema)} because it already exists.")
+            raise SqlError(
+                "SCHEMA_ALREADY_EXISTS",
+                f"Cannot create schema {quote_name(catalog, schema)} because it already exists.",
+            )
         work.run(f"CREATE SCHEMA {attached(catalog)}.{quote(schema)}")
     return Result()
 
@@ -241,8 +249,11 @@ def _drop_schema(work: Execution, words: Words) -> Result:
             raise schema_not_found(catalog, schema)
         inside = catalogs.tables(work.con, catalog, schema)
         if inside and not cascade:
-            raise SqlError("SCHEMA_NOT_EMPTY", f"Cannot drop a schema {quote_name(catalog, schema)} "
-                           "because it contains objects. Use DROP SCHEMA ... CASCADE.")
+            raise SqlError(
+                "SCHEMA_NOT_EMPTY",
+                f"Cannot drop a schema {quote_name(catalog, schema)} "
+                "because it contains objects. Use DROP SCHEMA ... CASCADE.",
+            )
         for name, is_view in inside:
             if not is_view:
                 work.engine.history.drop(work.con, (catalog, schema, name))
@@ -338,8 +349,10 @@ def table(work: Execution, words: Words) -> tuple[tuple[str, str, str], list[Col
     columns = catalogs.columns(work.con, path) if catalogs.has(path[0]) else None
     if columns is None or path[1] == META:
         if catalogs.view(work.con, path) is not None:
-            raise SqlError("EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
-                           f"The operation expects a table but {quote_name(*path)} is a view.")
+            raise SqlError(
+                "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
+                f"The operation expects a table but {quote_name(*path)} is a view.",
+            )
         raise catalogs.missing(work.con, path).at(*where)
     return path, columns
 
@@ -436,7 +449,9 @@ def _alter_properties(work: Execution, words: Words) -> Result | None:
                     key = ""
                 elif i == 0 or rest[i - 1] != "=":
                     key += word
-            old = work.run(f"SELECT properties FROM {where} WHERE schema_name = ? AND table_name = ?", who)  # type: ignore[arg-type]
+            old = work.run(
+                f"SELECT properties FROM {where} WHERE schema_name = ? AND table_name = ?", who
+            )  # type: ignore[arg-type]
             merged = {**json.loads(str(old[0][0])), **pairs}
             work.run(f"UPDATE {where} SET properties = {text(json.dumps(merged))} "
                      "WHERE schema_name = ? AND table_name = ?", who)  # type: ignore[arg-type] # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from sqlglot import exp
 
 from executor.local import sqltypes as t
@@ -113,8 +112,11 @@ def _check_columns(columns: list[Column]) -> None:
     seen: set[str] = set()
     for column in columns:
         if column.name.lower() in seen:
-            raise SqlError("COLUMN_ALREADY_EXISTS", f"The column {quote_name(column.name)} already "
-                           "exists. Choose another name or rename the existing column.")
+            raise SqlError(
+                "COLUMN_ALREADY_EXISTS",
+                f"The column {quote_name(column.name)} already "
+                "exists. Choose another name or rename the existing column.",
+            )
         seen.add(column.name.lower())
         if any(ch in column.name for ch in " ,;{}()\n\t="):
             raise SqlError(
@@ -168,15 +170,21 @@ def _create_view(work: Execution, node: exp.Create) -> Result:
     with work.transaction():
         _, columns = work.query(node.expression)  # it must be a good query now
         if renames and len(renames) != len(columns):
-            raise SqlError("CREATE_VIEW_COLUMN_ARITY_MISMATCH", "The view names another number of "
-                           "columns than its query has.", sqlstate="21S01")
+            raise SqlError(
+                "CREATE_VIEW_COLUMN_ARITY_MISMATCH",
+                "The view names another number of columns than its query has.",
+                sqlstate="21S01",
+            )
         view = View(body, work.session.catalog, work.session.schema, renames)
         table = node.this if isinstance(node.this, exp.Table) else node.this.this
         if temporary:
             name = table.name.lower()
             if name in work.session.views and not node.args.get("replace"):
-                raise SqlError("TEMP_TABLE_OR_VIEW_ALREADY_EXISTS", "Cannot create the temporary "
-                               f"view {quote_name(name)} because it already exists.")
+                raise SqlError(
+                    "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS",
+                    "Cannot create the temporary "
+                    f"view {quote_name(name)} because it already exists.",
+                )
             work.session.views[name] = view
             return Result()
         path = work.path_of(node.this)
@@ -222,11 +230,15 @@ def drop(work: Execution, node: exp.Drop) -> Result:
                 return Result()
             raise table_not_found(*path).at(*position_of(table))
         if kind == "VIEW" and is_table:
-            raise SqlError("EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE",
-                           f"The operation expects a view but {quote_name(*path)} is a table.")
+            raise SqlError(
+                "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE",
+                f"The operation expects a view but {quote_name(*path)} is a table.",
+            )
         if kind == "TABLE" and is_view:
-            raise SqlError("EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
-                           f"The operation expects a table but {quote_name(*path)} is a view.")
+            raise SqlError(
+                "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE",
+                f"The operation expects a table but {quote_name(*path)} is a view.",
+            )
         if is_view:
             _drop_view(work, path)
         else:
@@ -278,6 +290,3 @@ def _rename(work: Execution, path: tuple[str, str, str], action: exp.AlterRename
         raise already_exists(*new)
     work.run(f"ALTER TABLE {table_sql(path)} RENAME TO {t.quote(new[2])}")
     work.engine.history.rename(work.con, path, new[2])
-
-
-

@@ -24,7 +24,9 @@ def counted(*names: str) -> list[Column]:
 def target(work: Execution, node: exp.Expression) -> tuple[Path3, list[Column]]:
     """The table a statement writes, with its columns. Raises where it is missing or a view."""
     path = work.path_of(node)
-    columns = work.engine.catalogs.columns(work.con, path) if work.engine.catalogs.has(path[0]) else None
+    columns = (
+        work.engine.catalogs.columns(work.con, path) if work.engine.catalogs.has(path[0]) else None
+    )
     if columns is None or path[1] == "__dwx":
         if work.engine.catalogs.view(work.con, path) is not None:
             raise SqlError(
@@ -95,7 +97,9 @@ def _chosen(path: Path3, columns: list[Column], named: list[str]) -> list[Column
                 f"resolved. Did you mean one of the following? [{listed}].",
             )
         if by_name[name.lower()] in out:
-            raise SqlError("COLUMN_ALREADY_EXISTS", f"The column {quote_name(name)} already exists.")
+            raise SqlError(
+                "COLUMN_ALREADY_EXISTS", f"The column {quote_name(name)} already exists."
+            )
         out.append(by_name[name.lower()])
     return out
 
@@ -117,9 +121,7 @@ def _assigned(sql: str, given: list[Column], chosen: list[Column]) -> str:
     if all(g.type == c.type for g, c in zip(given, chosen, strict=True)):
         return sql
     names = [f"__c{i}" for i in range(len(given))]
-    items = [
-        stored(Value(n, g.type), c) for n, g, c in zip(names, given, chosen, strict=True)
-    ]
+    items = [stored(Value(n, g.type), c) for n, g, c in zip(names, given, chosen, strict=True)]
     return f"SELECT {', '.join(items)} FROM ({sql}) AS __s({', '.join(names)})"
 
 
@@ -136,7 +138,9 @@ def _own_scope(path: Path3, columns: list[Column], alias: str) -> Scope:
     head = t.quote(alias)
     return Scope(
         relations=[
-            Relation(alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns], path)
+            Relation(
+                alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns], path
+            )
         ]
     )
 
@@ -230,7 +234,9 @@ def merge(work: Execution, node: exp.Merge) -> Result:
                 matched.append((test, action))
         body = f"{table_sql(path)} AS {t.quote(alias)}"
         if matched and not (len(matched) == 1 and matched[0] == ("", "DELETE")):
-            _refuse_double_matches(work, body, t.quote(alias), source_sql, on, [m[0] for m in matched])
+            _refuse_double_matches(
+                work, body, t.quote(alias), source_sql, on, [m[0] for m in matched]
+            )
         work.check()
         work.con.execute(
             f"MERGE INTO {body} USING {source_sql} ON {on} {' '.join(whens)} RETURNING merge_action"
@@ -304,8 +310,10 @@ def _action(
             chosen = _chosen(("", "", ""), columns, [c.name for c in names.expressions])
             values = work.queries().expressions.values(list(then.expression.expressions), scope)
             if len(values) != len(chosen):
-                raise SqlError("INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS",
-                               "The INSERT of MERGE differs in its number of columns and values.")
+                raise SqlError(
+                    "INSERT_COLUMN_ARITY_MISMATCH.NOT_ENOUGH_DATA_COLUMNS",
+                    "The INSERT of MERGE differs in its number of columns and values.",
+                )
             pairs = [(c, stored(v, c)) for c, v in zip(chosen, values, strict=True)]
         return (
             f"INSERT ({', '.join(t.quote(c.name) for c, _ in pairs)}) "

@@ -32,7 +32,7 @@ def _cast_input(value: str, to: str) -> SqlError:
         value = value.replace(REFUSED, "")
     return SqlError(
         "CAST_INVALID_INPUT",
-        f"The value '{value}' of the type \"STRING\" cannot be cast to \"{to}\" because it is "
+        f'The value \'{value}\' of the type "STRING" cannot be cast to "{to}" because it is '
         "malformed. Correct the value as per the syntax, or change its target type. Use `try_cast` "
         "to tolerate malformed input and return NULL instead.",
     )
@@ -55,12 +55,11 @@ def _marked(value: str) -> SqlError | None:
             "SQL function `get()` or `try_element_at` to tolerate accessing element at invalid "
             "index and return NULL instead.",
         )
-    if value.startswith(REFUSED):
-        word = value[1:]
-        if word == "conv":
-            return SqlError("ARITHMETIC_OVERFLOW", "Overflow in function conv().")
+    if value == REFUSED + "conv":
+        return SqlError("ARITHMETIC_OVERFLOW", "Overflow in function conv().")
+    if value in (REFUSED + "slice", REFUSED + "sequence"):
         return SqlError(
-            "INVALID_PARAMETER_VALUE", f"Illegal arguments of the function {word}()."
+            "INVALID_PARAMETER_VALUE", f"Illegal arguments of the function {value[1:]}()."
         )
     return None
 
@@ -95,6 +94,8 @@ def _overflow(m: re.Match[str]) -> SqlError:
 
 
 def _cast_overflow(m: re.Match[str]) -> SqlError:
+    if m[1] == "INT128":  # a sum of integers, which DuckDB computes in 128 bits
+        return SqlError("ARITHMETIC_OVERFLOW", f"BIGINT overflow: {m[2]} is out of range.")
     return SqlError(
         "CAST_OVERFLOW",
         f'The value {m[2]} of the type "{_name(m[1])}" cannot be cast to "{_name(m[3])}" due to '
@@ -104,18 +105,13 @@ def _cast_overflow(m: re.Match[str]) -> SqlError:
 
 def _out_of_range(m: re.Match[str]) -> SqlError:
     return SqlError(
-        "NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION",
+        "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
         f"The value cannot be represented: {m[0][:200]}.",
         sqlstate="22003",
     )
 
 
 def _zero(m: re.Match[str]) -> SqlError:
-    if "%" in m[0]:
-        return SqlError(
-            "REMAINDER_BY_ZERO",
-            "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead.",
-        )
     return SqlError(
         "DIVIDE_BY_ZERO",
         "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead.",
@@ -145,6 +141,16 @@ def _merge_twice(_: re.Match[str]) -> SqlError:
     )
 
 
+def no_group_by(exc: SqlError) -> SqlError:
+    """MISSING_AGGREGATION of a query that has no GROUP BY at all has a class of its own."""
+    return SqlError(
+        "MISSING_GROUP_BY",
+        "The query does not include a GROUP BY clause. Add GROUP BY or turn it into the window "
+        f"functions using OVER clauses. ({exc.message.split('.')[0]}.)",
+        sqlstate="42803",
+    )
+
+
 def _missing_aggregation(m: re.Match[str]) -> SqlError:
     return SqlError(
         "MISSING_AGGREGATION",
@@ -165,6 +171,8 @@ def _strptime(m: re.Match[str]) -> SqlError:
 _RULES = (
     (r"\[([A-Z][A-Z0-9_.]*)\] (.*)", _user_error),
     (r"MERGE INTO command cannot affect the same target row", _merge_twice),
+    (r"Date out of range: [^\n]*", lambda m: SqlError(
+        "DATETIME_FIELD_OUT_OF_BOUNDS", f"Invalid date: {m[0]}.", sqlstate="22023")),
     (r"Division by zero in expression \(.*\)", _zero),
     (r"Could not convert string '(.*)' to ([A-Z0-9]+)", lambda m: _cast_input(m[1], _name(m[2]))),
     (r"[Ff]ailed to cast value: (?:Could not convert|Unimplemented).*?['\"](.*)['\"]",

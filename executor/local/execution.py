@@ -71,7 +71,9 @@ class Execution:
     def run(self, sql: str, params: list[object] | None = None) -> list[tuple[object, ...]]:
         """Execute DuckDB SQL and give its rows."""
         self.check()
-        rows = self.con.execute(sql, params).fetchall() if params else self.con.execute(sql).fetchall()
+        rows = (
+            self.con.execute(sql, params).fetchall() if params else self.con.execute(sql).fetchall()
+        )
         self.check()
         return rows
 
@@ -129,14 +131,18 @@ class Execution:
         if isinstance(table.this, exp.Anonymous) and table.name.lower() == "identifier":
             value = self.queries().expressions.value(table.this.expressions[0], Scope())
             if value.const:
-                parts = [p.name for p in exp.to_table(str(value.const[0]), dialect="databricks").parts]
+                parts = [
+                    p.name for p in exp.to_table(str(value.const[0]), dialect="databricks").parts
+                ]
         return self.session.path(parts)
 
     def lookup(self, node: exp.Table) -> Source:
         """The table or view a query names. Raises TABLE_OR_VIEW_NOT_FOUND."""
         parts = [p.name for p in node.parts]
         if len(parts) == 1 and parts[0].lower() in self.session.views:
-            return self._view_source(("", "", parts[0].lower()), self.session.views[parts[0].lower()])
+            return self._view_source(
+                ("", "", parts[0].lower()), self.session.views[parts[0].lower()]
+            )
         path = self.session.path(parts)
         catalogs = self.engine.catalogs
         columns = catalogs.columns(self.con, path) if catalogs.has(path[0]) else None

@@ -16,7 +16,7 @@ from executor.local.dialect import position_of
 from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.scope import Column, Scope, fields
 from executor.local.sqltypes import SqlType
-from executor.local.values import Value, cast, fresh, implicit, string_literal, unify
+from executor.local.values import Value, cast, implicit, string_literal, unify
 
 Query = Callable[[exp.Expression, Scope], tuple[str, list[Column]]]
 Calls = Callable[["Expressions", str, exp.Expression, Scope], Value]
@@ -42,20 +42,36 @@ class Expressions:
                     method = candidate
                     break
         if method is None:
-            raise unsupported(
-                type(node).__name__.upper(), f"this expression: {_shown(node)}"
-            ).at(*position_of(node))
+            raise unsupported(type(node).__name__.upper(), f"this expression: {_shown(node)}").at(
+                *position_of(node)
+            )
+        allowed = _READ.get(type(node), ())
+        for name, given in node.args.items():
+            if given and name not in _ALWAYS_READ and name not in allowed:
+                raise unsupported(
+                    type(node).__name__.upper(), f"{name.upper()} in {_shown(node)}"
+                ).at(*position_of(node))
         try:
-            return method(self, node, scope)
+            found = method(self, node, scope)
         except SqlError as exc:
             raise exc.at(*position_of(node)) from None
+        if node.args.get("negate"):
+            return Value(f"(NOT {found.sql})", t.BOOLEAN)
+        return found
 
     def values(self, nodes: list[exp.Expression], scope: Scope) -> list[Value]:
         return [self.value(n, scope) for n in nodes]
 
-    def condition(self, node: exp.Expression, scope: Scope) -> str:
+    def condition(self, node: exp.Expression, scope: Scope, *, what: str = "") -> str:
+        """A truth value; ``what`` names the clause whose error class has a name of its own."""
         value = self.value(node, scope)
         if value.type is not None and value.type.name not in ("boolean", "void"):
+            if what:
+                raise SqlError(
+                    f"DATATYPE_MISMATCH.{what}_NOT_BOOLEAN",
+                    f'The condition {_shown(node)} of type "{t.spark_name(value.type)}" is not a '
+                    "boolean.",
+                )
             if value.type.name != "string":
                 raise mismatch(
                     f'The condition {_shown(node)} should be "BOOLEAN" but is '
@@ -165,6 +181,8 @@ class Expressions:
             const = (-inner.const[0],) if inner.const else None
             return Value(f"-{inner.sql}", inner.type, const)
         inner = _number(self.value(node.this, scope), interval=True)
+        if inner.type is not None and inner.type.integral:  # so that overflow is an error
+            return Value(f"(CAST(0 AS {t.duck_name(inner.type)}) - {inner.sql})", inner.type)
         return Value(f"(-{inner.sql})", inner.type)
 
     def _bitwise(self, node: exp.Binary, scope: Scope) -> Value:
@@ -289,9 +307,7 @@ class Expressions:
         results = [branch.args["true"] for branch in node.args["ifs"]]
         default = node.args.get("default")
         values, kind = unify(self.values([*results, default or exp.Null()], scope))
-        body = " ".join(
-            f"WHEN {w} THEN {v.sql}" for w, v in zip(whens, values[:-1], strict=True)
-        )
+        body = " ".join(f"WHEN {w} THEN {v.sql}" for w, v in zip(whens, values[:-1], strict=True))
         return Value(f"CASE {body} ELSE {values[-1].sql} END", kind)
 
     def _if(self, node: exp.If, scope: Scope) -> Value:
@@ -458,6 +474,35 @@ class Expressions:
     }
 
 
+# Which parts of a node are read, beside the usual ones: a part nobody reads would be lost, so a
+# node that has one is refused.
+_ALWAYS_READ = ("this", "expression", "expressions", "negate", "alias")
+_READ: dict[type, tuple[str, ...]] = {
+    exp.Literal: ("is_string",),
+    exp.Column: ("table", "db", "catalog"),
+    exp.Identifier: ("quoted",),
+    exp.Case: ("ifs", "default"),
+    exp.If: ("true", "false"),
+    exp.Between: ("low", "high"),
+    exp.In: ("query",),
+    exp.Cast: ("to", "safe"),
+    exp.TryCast: ("to", "safe"),
+    exp.Bracket: ("offset", "safe"),
+    exp.Interval: ("unit",),
+    exp.Trim: ("position",),
+    exp.Substring: ("start", "length"),
+    exp.StrPosition: ("substr", "position"),
+    exp.Window: ("partition_by", "order", "spec", "over"),
+    exp.DPipe: ("safe",),
+    exp.Concat: ("safe", "coalesce"),
+    exp.Div: ("typed", "safe"),
+    exp.Select: ("with_", "hint", "distinct", "from_", "joins", "laterals", "where", "group",
+                 "having", "qualify", "windows", "order", "limit", "offset", "sort", "cluster",
+                 "distribute"),
+    exp.Subquery: ("with_", "order", "limit", "offset"),
+}  # fmt: skip
+
+
 def _shown(node: exp.Expression) -> str:
     return '"' + str(node.sql(dialect="databricks"))[:120] + '"'
 
@@ -498,6 +543,13 @@ def arithmetic(sign: str, left: Value, right: Value) -> Value:
         a, b = left.type, right.type
         assert a is not None
         assert b is not None
+    if (a.nested or b.nested) and a != b:
+        raise SqlError(
+            "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+            "Cannot resolve the expression due to data type mismatch: the left and right operands "
+            f"of the binary operator have incompatible types "
+            f'("{t.spark_name(a)}" and "{t.spark_name(b)}").',
+        )
     left, right = _number(left), _number(right)
     kind2 = _result(sign, a, b, left, right)
     if kind2 is None or kind2.name == "void":
@@ -556,9 +608,7 @@ def _moment(sign: str, left: Value, right: Value) -> Value | None:
         return Value(f"({left.sql} - {right.sql})", t.INTERVAL_DT)
     if b.name == "string" and sign == "-" and a.name == "date":
         return _moment(sign, left, cast(right, t.DATE))
-    raise mismatch(
-        f'Cannot apply {sign} to "{t.spark_name(a)}" and "{t.spark_name(b)}".'
-    )
+    raise mismatch(f'Cannot apply {sign} to "{t.spark_name(a)}" and "{t.spark_name(b)}".')
 
 
 def divide(left: Value, right: Value) -> Value:

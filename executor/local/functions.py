@@ -53,7 +53,11 @@ SPECIAL: dict[str, Special] = {}
 
 
 def define(
-    names: str, arity: int | tuple[int, int], kinds: str, build: Build | str, kind: SqlType | None = None
+    names: str,
+    arity: int | tuple[int, int],
+    kinds: str,
+    build: Build | str,
+    kind: SqlType | None = None,
 ) -> None:
     """Enter a function; ``build`` may be a template where {0}, {1} stand for the arguments."""
     least, most = (arity, arity) if isinstance(arity, int) else arity
@@ -91,23 +95,49 @@ def coerce(value: Value, kind: str, name: str) -> Value:
         if kind == "t" and value.type == t.TIMESTAMP_NTZ:
             return value
         if kind == "i" and value.type is not None and value.type.integral:
-            return value if value.type != t.BIGINT else Value(
-                f"CAST({value.sql} AS INTEGER)", t.INT, value.const
+            return (
+                value
+                if value.type != t.BIGINT
+                else Value(f"CAST({value.sql} AS INTEGER)", t.INT, value.const)
             )
         if kind == "l" and value.type is not None and value.type.integral:
             return Value(f"CAST({value.sql} AS BIGINT)", t.BIGINT, value.const)
+        if not _implicitly(value.type, wanted):
+            assert value.type is not None
+            raise mismatch(
+                f'Cannot resolve "{name}" due to data type mismatch: a parameter requires the '
+                f'"{t.spark_name(wanted)}" type, however it has the type '
+                f'"{t.spark_name(value.type)}".'
+            )
         return implicit(value, wanted)
     if value.type is None or value.type.name == "void":
         return value
     if kind == "n":
-        return implicit(value, t.DOUBLE) if value.type == t.STRING else _check(
-            value, value.type.numeric, name, "a number"
+        return (
+            implicit(value, t.DOUBLE)
+            if value.type == t.STRING
+            else _check(value, value.type.numeric, name, "a number")
         )
     if kind == "A":
         return _check(value, value.type.name == "array", name, "an ARRAY")
     if kind == "M":
         return _check(value, value.type.name == "map", name, "a MAP")
     raise AssertionError(kind)
+
+
+def _implicitly(source: SqlType | None, to: SqlType) -> bool:
+    """Whether Spark (ANSI) casts a parameter by itself."""
+    if source is None or source == to or source.name in ("void", "string"):
+        return True
+    if to.name == "string":
+        return not source.nested
+    if to.numeric:
+        return source.numeric and (source.integral or to.fractional)
+    return to.name in ("date", "timestamp") and source.name in (
+        "date",
+        "timestamp",
+        "timestamp_ntz",
+    )
 
 
 def _check(value: Value, good: bool, name: str, wanted: str) -> Value:
@@ -155,20 +185,103 @@ def _unknown(name: str) -> SqlError:
 # Databricks functions that exist and that we refuse, each because the answer would differ
 # (hashes, sketches, random sequences) or because nothing here needs it.
 KNOWN_ELSEWHERE = frozenset(
-    """xxhash64 hash murmur3 crc32 from_json to_json get_json_object json_tuple schema_of_json
-    parse_json try_parse_json variant_get to_variant_object from_csv to_csv from_xml to_xml xpath
-    hll_sketch_agg hll_sketch_estimate approx_top_k histogram_numeric count_min_sketch
-    ai_query ai_classify http_request randn randstr uniform shuffle monotonically_increasing_id
-    spark_partition_id input_file_name aes_encrypt aes_decrypt try_aes_decrypt secret encode decode
-    sentences format_number to_number try_to_number to_char to_varchar window session_window
-    window_time map_zip_with array_insert array_sort_by regr_slope regr_intercept regr_r2
-    skewness kurtosis percentile percentile_approx approx_percentile h3_longlatash3 st_point
-    bitmap_construct_agg bitmap_or_agg bitmap_count make_timestamp make_interval
-    make_dt_interval make_ym_interval convert_timezone from_utc_timestamp to_utc_timestamp
-    java_method reflect stack inline inline_outer json_object_keys bround
-    is_account_group_member is_member url_encode url_decode parse_url try_parse_url luhn_check
-    collate collation zeroifnull read_files read_kafka table_changes event_log
-    vector_search sequence_file split_part_all""".split()
+    [
+        "xxhash64",
+        "hash",
+        "murmur3",
+        "crc32",
+        "from_json",
+        "to_json",
+        "get_json_object",
+        "json_tuple",
+        "schema_of_json",
+        "parse_json",
+        "try_parse_json",
+        "variant_get",
+        "to_variant_object",
+        "from_csv",
+        "to_csv",
+        "from_xml",
+        "to_xml",
+        "xpath",
+        "hll_sketch_agg",
+        "hll_sketch_estimate",
+        "approx_top_k",
+        "histogram_numeric",
+        "count_min_sketch",
+        "ai_query",
+        "ai_classify",
+        "http_request",
+        "randn",
+        "randstr",
+        "uniform",
+        "shuffle",
+        "monotonically_increasing_id",
+        "spark_partition_id",
+        "input_file_name",
+        "aes_encrypt",
+        "aes_decrypt",
+        "try_aes_decrypt",
+        "secret",
+        "encode",
+        "decode",
+        "sentences",
+        "format_number",
+        "to_number",
+        "try_to_number",
+        "to_char",
+        "to_varchar",
+        "window",
+        "session_window",
+        "window_time",
+        "map_zip_with",
+        "array_insert",
+        "array_sort_by",
+        "regr_slope",
+        "regr_intercept",
+        "regr_r2",
+        "skewness",
+        "kurtosis",
+        "percentile",
+        "percentile_approx",
+        "approx_percentile",
+        "h3_longlatash3",
+        "st_point",
+        "bitmap_construct_agg",
+        "bitmap_or_agg",
+        "bitmap_count",
+        "make_timestamp",
+        "make_interval",
+        "make_dt_interval",
+        "make_ym_interval",
+        "convert_timezone",
+        "from_utc_timestamp",
+        "to_utc_timestamp",
+        "java_method",
+        "reflect",
+        "stack",
+        "inline",
+        "inline_outer",
+        "json_object_keys",
+        "bround",
+        "is_account_group_member",
+        "is_member",
+        "url_encode",
+        "url_decode",
+        "parse_url",
+        "try_parse_url",
+        "luhn_check",
+        "collate",
+        "collation",
+        "zeroifnull",
+        "read_files",
+        "read_kafka",
+        "table_changes",
+        "event_log",
+        "vector_search",
+        "sequence_file",
+        "split_part_all",
+    ]
 )
 
 

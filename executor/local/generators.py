@@ -11,7 +11,14 @@ from executor.local.nested import entry_type
 from executor.local.scope import Column, Relation, Scope
 from executor.local.values import Value
 
-GENERATORS = ("explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer")
+GENERATORS = (
+    "explode",
+    "explode_outer",
+    "posexplode",
+    "posexplode_outer",
+    "inline",
+    "inline_outer",
+)
 
 
 def is_generator(node: exp.Expression) -> bool:
@@ -94,7 +101,10 @@ def lateral_view(ctx: Expressions, node: exp.Lateral, scope: Scope) -> str:
     scope.relations.append(
         Relation(
             alias,
-            [Column(n, v.type, f"{head}.{t.quote(n)}") for n, (_, v) in zip(shown, columns, strict=True)],
+            [
+                Column(n, v.type, f"{head}.{t.quote(n)}")
+                for n, (_, v) in zip(shown, columns, strict=True)
+            ],
         )
     )
     join = "LEFT JOIN" if outer else "CROSS JOIN"

@@ -9,7 +9,15 @@ from databricks.sql.thrift_api.TCLIService import ttypes
 
 from executor.local import metadata, rowsets
 from executor.local.errors import SqlError
-from executor.local.operations import CANCELLED, FAILED, FINISHED, RUNNING, Operation, Registry, Work
+from executor.local.operations import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    RUNNING,
+    Operation,
+    Registry,
+    Work,
+)
 from executor.local.parameters import bind
 from executor.local.results import Result
 from executor.local.session import Session

@@ -38,9 +38,7 @@ class History:
         self.lock = threading.Lock()
         self._last: dict[str, int] = {}
 
-    def table_id(
-        self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str]
-    ) -> str | None:
+    def table_id(self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str]) -> str | None:
         catalog, schema, name = path
         row = con.execute(
             f'SELECT id FROM {attached(catalog)}."{META}".tables '
@@ -106,9 +104,7 @@ class History:
         con.execute(f"DELETE FROM {where}.tables WHERE id = ?", [found])
         con.execute(f"DELETE FROM {where}.history WHERE id = ?", [found])
 
-    def rename(
-        self, con: duckdb.DuckDBPyConnection, old: tuple[str, str, str], new: str
-    ) -> None:
+    def rename(self, con: duckdb.DuckDBPyConnection, old: tuple[str, str, str], new: str) -> None:
         con.execute(
             f'UPDATE {attached(old[0])}."{META}".tables SET table_name = ? '
             "WHERE schema_name = ? AND table_name = ?",

@@ -11,6 +11,12 @@ from executor.local.values import REFUSED
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+# Letters whose upper case is more than one letter (ß is SS): DuckDB maps one to one.
+_LETTERS = [chr(c) for c in range(0x80, 0x10000) if len(chr(c).upper()) > 1]
+_DOTTED, _DOT, _SIGMA, _FINAL = "\u0130", "\u0307", "\u03a3", "\u03c2"
+_WIDE = "".join(_LETTERS)
+_WIDENED = "MAP {" + ", ".join(f"'{c}': '{c.upper()}'" for c in _LETTERS) + "}"
+
 MACROS = rf"""
 CREATE MACRO spark_trim(x) AS
   regexp_replace(regexp_replace(x, '^[\x00-\x20]+', ''), '[\x00-\x20]+$', '');
@@ -61,6 +67,17 @@ CREATE MACRO spark_double_text(x) AS
 CREATE MACRO spark_float_text(x) AS
   list_transform([CAST(x AS FLOAT)], lambda v: spark_java_text(v, CAST(v AS VARCHAR)))[1];
 
+CREATE MACRO spark_float(x) AS
+  CAST(CASE WHEN x >= 3.4028235677973366e38 THEN CAST('inf' AS DOUBLE)
+            WHEN x <= -3.4028235677973366e38 THEN CAST('-inf' AS DOUBLE) ELSE x END AS FLOAT);
+CREATE MACRO spark_upper(x) AS
+  CASE WHEN regexp_matches(x, '[{_WIDE}]') THEN array_to_string(list_transform(
+         string_split(x, ''), lambda c: coalesce({_WIDENED}[c], upper(c))), '')
+       ELSE upper(x) END;
+CREATE MACRO spark_lower(x) AS
+  CASE WHEN regexp_matches(x, '[{_DOTTED}{_SIGMA}]')
+       THEN lower(regexp_replace(replace(x, '{_DOTTED}', 'i{_DOT}'), '(\pL){_SIGMA}(\PL|$)', '\1{_FINAL}\2', 'g'))
+       ELSE lower(x) END;
 CREATE MACRO spark_divide(a, b) AS
   CASE WHEN b = 0 THEN CAST(CAST(a AS BIGINT) // CAST(b AS BIGINT) AS DOUBLE)
        ELSE CAST(a AS DOUBLE) / CAST(b AS DOUBLE) END;
@@ -92,7 +109,7 @@ CREATE MACRO spark_pad_right(s, n, p) AS
   CASE WHEN n <= 0 THEN '' WHEN len(s) >= n THEN left(s, n) WHEN p = '' THEN s
        ELSE rpad(s, n, p) END;
 CREATE MACRO spark_initcap(s) AS
-  array_to_string(list_transform(string_split(lower(s), ' '),
+  array_to_string(list_transform(string_split(spark_lower(s), ' '),
     lambda w: upper(w[1]) || w[2:]), ' ');
 CREATE MACRO spark_substring_index(s, d, n) AS
   CASE WHEN d = '' OR n = 0 THEN ''

@@ -10,7 +10,7 @@ from executor.local.expressions import Expressions
 from executor.local.functions import coerce, define, special
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
-from executor.local.values import Value, fresh, implicit, unify
+from executor.local.values import REFUSED, Value, fresh, implicit, unify
 
 # building -----------------------------------------------------------------------------------
 
@@ -77,8 +77,12 @@ def _item(v: Value) -> SqlType:
     return kind
 
 
-define("map_from_arrays", 2, "A", lambda v: Value(
-    f"map({v[0].sql}, {v[1].sql})", SqlType("map", (_item(v[0]), _item(v[1])))))
+define(
+    "map_from_arrays",
+    2,
+    "A",
+    lambda v: Value(f"map({v[0].sql}, {v[1].sql})", SqlType("map", (_item(v[0]), _item(v[1])))),
+)
 
 
 def _from_entries(v: list[Value]) -> Value:
@@ -89,16 +93,26 @@ def _from_entries(v: list[Value]) -> Value:
 define("map_from_entries", 1, "A", _from_entries)
 define("map_keys", 1, "M", lambda v: Value(f"map_keys({v[0].sql})", t.array(v[0].type.args[0])))  # type: ignore[union-attr]
 define("map_values", 1, "M", lambda v: Value(f"map_values({v[0].sql})", t.array(v[0].type.args[1])))  # type: ignore[union-attr]
-define("map_contains_key", 2, "Ma", lambda v: Value(
-    f"map_contains({v[0].sql}, {implicit(v[1], v[0].type.args[0]).sql})", t.BOOLEAN))  # type: ignore[union-attr]
+define(
+    "map_contains_key",
+    2,
+    "Ma",
+    lambda v: Value(
+        f"map_contains({v[0].sql}, {implicit(v[1], v[0].type.args[0]).sql})", t.BOOLEAN
+    ),
+)  # type: ignore[union-attr]
 
 
 def entry_type(kind: SqlType) -> SqlType:
     return SqlType("struct", (("key", kind.args[0]), ("value", kind.args[1])))
 
 
-define("map_entries", 1, "M", lambda v: Value(
-    f"map_entries({v[0].sql})", t.array(entry_type(v[0].type))))  # type: ignore[arg-type]
+define(
+    "map_entries",
+    1,
+    "M",
+    lambda v: Value(f"map_entries({v[0].sql})", t.array(entry_type(v[0].type))),
+)  # type: ignore[arg-type]
 
 
 def _map_concat(v: list[Value]) -> Value:
@@ -129,10 +143,24 @@ def _element_at(v: list[Value]) -> Value:
 
 
 define("element_at", 2, "a", _element_at)
-define("try_element_at", 2, "a", lambda v: _element_at(v) if v[0].type and v[0].type.name == "map"
-       else Value(f"({v[0].sql})[{implicit(v[1], t.INT).sql}]", _item(v[0])))
-define("get", 2, "Ai", lambda v: Value(
-    f"CASE WHEN {v[1].sql} >= 0 THEN ({v[0].sql})[{v[1].sql} + 1] END", _item(v[0])))
+define(
+    "try_element_at",
+    2,
+    "a",
+    lambda v: (
+        _element_at(v)
+        if v[0].type and v[0].type.name == "map"
+        else Value(f"({v[0].sql})[{implicit(v[1], t.INT).sql}]", _item(v[0]))
+    ),
+)
+define(
+    "get",
+    2,
+    "Ai",
+    lambda v: Value(
+        f"CASE WHEN {v[1].sql} >= 0 THEN ({v[0].sql})[{v[1].sql} + 1] END", _item(v[0])
+    ),
+)
 
 
 def _with_item(template: str, kind: SqlType | None = None) -> object:
@@ -149,13 +177,33 @@ def _with_item(template: str, kind: SqlType | None = None) -> object:
 
 
 define("array_contains", 2, "Aa", _with_item("spark_array_contains({0}, {1})", t.BOOLEAN))  # type: ignore[arg-type]
-define("array_position", 2, "Aa", _with_item(  # type: ignore[arg-type]
-    "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL "
-    "ELSE CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END", t.BIGINT))
-define("array_remove", 2, "Aa", _with_item(  # type: ignore[arg-type]
-    "CASE WHEN {1} IS NOT NULL THEN list_filter({0}, lambda __x: __x IS DISTINCT FROM {1}) END"))
-define("array_append", 2, "Aa", _with_item("CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END"))  # type: ignore[arg-type]
-define("array_prepend", 2, "Aa", _with_item("CASE WHEN {0} IS NOT NULL THEN list_prepend({1}, {0}) END"))  # type: ignore[arg-type]
+define(
+    "array_position",
+    2,
+    "Aa",
+    _with_item(  # type: ignore[arg-type]
+        "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL "
+        "ELSE CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END",
+        t.BIGINT,
+    ),
+)
+define(
+    "array_remove",
+    2,
+    "Aa",
+    _with_item(  # type: ignore[arg-type]
+        "CASE WHEN {1} IS NOT NULL THEN list_filter({0}, lambda __x: __x IS DISTINCT FROM {1}) END"
+    ),
+)
+define(
+    "array_append", 2, "Aa", _with_item("CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END")
+)  # type: ignore[arg-type]
+define(
+    "array_prepend",
+    2,
+    "Aa",
+    _with_item("CASE WHEN {0} IS NOT NULL THEN list_prepend({1}, {0}) END"),
+)  # type: ignore[arg-type]
 define("array_compact", 1, "A", "list_filter({0}, lambda __x: __x IS NOT NULL)")
 define("array_distinct", 1, "A", "spark_distinct({0})")
 
@@ -172,8 +220,15 @@ define("array_union", 2, "A", _two_arrays("spark_distinct({0} || {1})"))  # type
 define("array_intersect", 2, "A", _two_arrays("spark_intersect({0}, {1})"))  # type: ignore[arg-type]
 define("array_except", 2, "A", _two_arrays("spark_except({0}, {1})"))  # type: ignore[arg-type]
 define("arrays_overlap", 2, "A", _two_arrays("spark_overlap({0}, {1})", t.BOOLEAN))  # type: ignore[arg-type]
-define("array_repeat", 2, "ai", lambda v: Value(
-    f"list_transform(range(greatest({v[1].sql}, 0)), lambda __i: {v[0].sql})", t.array(v[0].type or t.VOID)))
+define(
+    "array_repeat",
+    2,
+    "ai",
+    lambda v: Value(
+        f"list_transform(range(greatest({v[1].sql}, 0)), lambda __i: {v[0].sql})",
+        t.array(v[0].type or t.VOID),
+    ),
+)
 define("slice", 3, "Aii", "spark_slice({0}, {1}, {2})")
 
 
@@ -214,7 +269,9 @@ def sorted_array(v: Value, order: str, *, nulls_first: bool, descending: bool) -
     packed = f"list_transform({v.sql}, lambda {one}: {{'k': CASE WHEN {one} IS NOT NULL THEN {key} END, 'v': {one}}})"
     nulls = f"list_filter({v.sql}, lambda __x: __x IS NULL)"
     kept = f"list_filter({packed}, lambda __x: __x.v IS NOT NULL)"
-    ordered = f"list_transform(list_sort({kept}, '{'DESC' if descending else 'ASC'}'), lambda __x: __x.v)"
+    ordered = (
+        f"list_transform(list_sort({kept}, '{'DESC' if descending else 'ASC'}'), lambda __x: __x.v)"
+    )
     both = f"{nulls} || {ordered}" if nulls_first else f"{ordered} || {nulls}"
     return Value(f"({both})", v.type)
 
@@ -233,7 +290,9 @@ def _key_parts(v: Value) -> list[str]:
         for name, inner in kind.args:
             item = Value(f"({v.sql}).{t.quote(name)}", inner)
             if inner.nested:
-                item = Value(f"CASE WHEN {item.sql} IS NOT NULL THEN {sort_key(item)} END", t.BINARY)
+                item = Value(
+                    f"CASE WHEN {item.sql} IS NOT NULL THEN {sort_key(item)} END", t.BINARY
+                )
             parts.append(f"{item.sql}, 'ASC NULLS FIRST'")
         return parts
     if kind.name == "array":
@@ -247,9 +306,15 @@ def _key_parts(v: Value) -> list[str]:
 
 
 define("sort_array", (1, 2), "AB", _sort_array)
-define("flatten", 1, "A", lambda v: Value(
-    f"CASE WHEN len(list_filter({v[0].sql}, lambda __x: __x IS NULL)) = 0 THEN flatten({v[0].sql}) END",
-    _item(v[0])))
+define(
+    "flatten",
+    1,
+    "A",
+    lambda v: Value(
+        f"CASE WHEN len(list_filter({v[0].sql}, lambda __x: __x IS NULL)) = 0 THEN flatten({v[0].sql}) END",
+        _item(v[0]),
+    ),
+)
 
 
 def _array_join(v: list[Value]) -> Value:
@@ -280,9 +345,30 @@ def _sequence(v: list[Value]) -> Value:
     kind = t.common(v[0].type, v[1].type)
     if kind is not None and kind.integral:
         a, b = (f"CAST({x.sql} AS BIGINT)" for x in v[:2])
-        step = f"CAST({v[2].sql} AS BIGINT)" if len(v) > 2 else f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
+        step = (
+            f"CAST({v[2].sql} AS BIGINT)"
+            if len(v) > 2
+            else f"CASE WHEN {a} <= {b} THEN 1 ELSE -1 END"
+        )
         call = f"spark_sequence({a}, {b}, {step})"
-        return Value(call if kind == t.BIGINT else f"CAST({call} AS {t.duck_name(kind)}[])", t.array(kind))
+        return Value(
+            call if kind == t.BIGINT else f"CAST({call} AS {t.duck_name(kind)}[])", t.array(kind)
+        )
+    if kind is not None and len(v) > 2 and v[2].type == t.INTERVAL_YM:
+        # Months count from the start, so that the 31st comes back after a short month.
+        a, b, step = (x.sql for x in v)
+        months = f"(datepart('year', {step}) * 12 + datepart('month', {step}))"
+        one = fresh("q")
+        items = (
+            f"list_filter(list_transform(generate_series(0, date_diff('month', {a}, {b}) // "
+            f"{months} + 1), lambda {one}: CAST({a} + to_months(CAST({one} * {months} AS INTEGER)) "
+            f"AS {t.duck_name(kind)})), lambda {one}: {one} <= {b})"
+        )
+        ok = f"{months} > 0 AND {a} <= {b}"
+        wrong = f"[{a} + CAST('{REFUSED}sequence' AS INTEGER)]"
+        if kind != t.DATE:
+            raise unsupported("SEQUENCE", "sequence of timestamps by months")
+        return Value(f"CASE WHEN {ok} THEN {items} ELSE {wrong} END", t.array(kind))
     if kind is not None and kind.name in ("date", "timestamp") and len(v) > 2:
         items = f"generate_series({v[0].sql}, {v[1].sql}, {v[2].sql})"
         return Value(f"CAST({items} AS {t.duck_name(kind)}[])", t.array(kind))
@@ -336,9 +422,7 @@ def _arguments(node: exp.Expression) -> list[exp.Expression]:
     return list(node.expressions)
 
 
-def _over_items(
-    ctx: Expressions, node: exp.Expression, scope: Scope
-) -> tuple[Value, str, Value]:
+def _over_items(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[Value, str, Value]:
     """The array, the DuckDB lambda head and the translated body of f(array, lambda)."""
     source, function = _arguments(node)
     base = ctx.value(source, scope)
@@ -422,9 +506,7 @@ def _zip_with(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
     )
 
 
-def _map_lambda(
-    ctx: Expressions, node: exp.Expression, scope: Scope
-) -> tuple[Value, str, Value]:
+def _map_lambda(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[Value, str, Value]:
     source, function = _arguments(node)
     base = ctx.value(source, scope)
     if base.type is None or base.type.name != "map":

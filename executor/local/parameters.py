@@ -59,9 +59,7 @@ def _nested(name: str, arguments: list[Any]) -> Value:
         kind = items[0].type if items else t.VOID
         return Value(f"[{', '.join(v.sql for v in items)}]", t.array(kind or t.VOID))
     if name.startswith("MAP"):
-        pairs = ", ".join(
-            f"{k.sql}: {v.sql}" for k, v in zip(items[::2], items[1::2], strict=True)
-        )
+        pairs = ", ".join(f"{k.sql}: {v.sql}" for k, v in zip(items[::2], items[1::2], strict=True))
         kinds = (items[0].type or t.VOID, items[1].type or t.VOID) if items else (t.VOID, t.VOID)
         return Value(f"MAP {{{pairs}}}", t.SqlType("map", kinds))
     raise SqlError("INVALID_PARAMETER_VALUE", f"A parameter of type {name} cannot be used.")

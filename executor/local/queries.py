@@ -81,8 +81,11 @@ class Queries:
             columns = _renamed(columns, renames)
             scope.ctes[name.lower()] = (t.quote(name), columns)
             listed = ", ".join(t.quote(c.name) for c in columns)
-            parts.append(f"{t.quote(name)}({listed}) AS ({sql})" if renames else
-                         f"{t.quote(name)} AS ({sql})")
+            parts.append(
+                f"{t.quote(name)}({listed}) AS ({sql})"
+                if renames
+                else f"{t.quote(name)} AS ({sql})"
+            )
         return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} "
 
     def _set_operation(self, node: exp.SetOperation, scope: Scope) -> tuple[str, list[Column]]:
@@ -121,15 +124,15 @@ class Queries:
     # SELECT --------------------------------------------------------------------------------
 
     def _select(self, node: exp.Select, scope: Scope) -> tuple[str, list[Column]]:
-        for arg in ("connect", "prewhere", "kind", "into", "pivots", "match"):
-            if node.args.get(arg):
-                raise unsupported(arg.upper(), f"{arg.upper()} in a query")
+        _read_all(node, _SELECT)
+        if node.args.get("distinct") and node.args["distinct"].args.get("on"):
+            raise unsupported("DISTINCT_ON", "DISTINCT ON")
         frm = node.args.get("from_") or node.args.get("from")
         from_sql = self._from(frm, node, scope) if frm is not None else ""
         ctx = self.expressions
         clauses: list[str] = []
         if node.args.get("where"):
-            clauses.append("WHERE " + ctx.condition(node.args["where"].this, scope))
+            clauses.append("WHERE " + ctx.condition(node.args["where"].this, scope, what="FILTER"))
         projections = self._expanded(node.expressions, scope)
         group = node.args.get("group")
         group_sql = self._group(group, node, scope) if group is not None else ""
@@ -139,7 +142,9 @@ class Queries:
         if group_sql:
             clauses.append(group_sql)
         if node.args.get("having"):
-            clauses.append("HAVING " + ctx.condition(node.args["having"].this, scope))
+            clauses.append(
+                "HAVING " + ctx.condition(node.args["having"].this, scope, what="FILTER")
+            )
         if scope.windows:
             named = [f"{t.quote(n)} AS {b}" for n, b in scope.windows.items()]
             clauses.append("WINDOW " + ", ".join(named))
@@ -163,10 +168,14 @@ class Queries:
                 continue
             if star.args.get("replace") or star.args.get("rename"):
                 raise unsupported("STAR_REPLACE", "* REPLACE and * RENAME")
-            dropped = {c.name.lower() for c in star.args.get("except_") or star.args.get("except") or []}
+            dropped = {
+                c.name.lower() for c in star.args.get("except_") or star.args.get("except") or []
+            }
             found = scope.star(qualifier)
             if not found:
-                raise SqlError("INVALID_USAGE_OF_STAR_OR_REGEX", "* needs a FROM clause.", sqlstate="42000")
+                raise SqlError(
+                    "INVALID_USAGE_OF_STAR_OR_REGEX", "* needs a FROM clause.", sqlstate="42000"
+                )
             out.extend(c for c in found if c.name.lower() not in dropped)
         return out
 
@@ -232,7 +241,11 @@ class Queries:
                 keys.append(key(item))
         for item in (group.args.get("rollup") or []) + (group.args.get("cube") or []):
             word = "ROLLUP" if isinstance(item, exp.Rollup) else "CUBE"
-            sets.append(f"{word} ({', '.join(key(i) for i in item.expressions or group.expressions)})")
+            if item.expressions:
+                sets.append(f"{word} ({', '.join(key(i) for i in item.expressions)})")
+            else:  # GROUP BY a, b WITH ROLLUP
+                sets.append(f"{word} ({', '.join(keys)})")
+                keys = []
         for item in group.args.get("grouping_sets") or []:
             sets.append(self._grouping_sets(item, key))
             keys = []  # GROUP BY a, b GROUPING SETS (…): the list only names the columns
@@ -243,7 +256,9 @@ class Queries:
         parts = []
         for one in item.expressions:
             text = key(one)
-            parts.append(text if text.startswith("(") and isinstance(one, exp.Tuple) else f"({text})")
+            parts.append(
+                text if text.startswith("(") and isinstance(one, exp.Tuple) else f"({text})"
+            )
         return f"GROUPING SETS ({', '.join(parts)})"
 
     @staticmethod
@@ -252,7 +267,10 @@ class Queries:
         if not isinstance(item, exp.Column) or len(item.parts) > 1:
             return None
         if any(
-            c.name.lower() == item.name.lower() for r in scope.relations if r.visible for c in r.columns
+            c.name.lower() == item.name.lower()
+            for r in scope.relations
+            if r.visible
+            for c in r.columns
         ):
             return None
         for projection in node.expressions:
@@ -268,9 +286,10 @@ class Queries:
         order = node.args.get("order") or node.args.get("sort") or node.args.get("cluster")
         if order is not None:
             whole = isinstance(node, (exp.SetOperation, exp.Subquery)) or distinct
-            parts.append("ORDER BY " + ", ".join(
-                self._order_item(o, scope, columns, whole) for o in order.expressions
-            ))
+            parts.append(
+                "ORDER BY "
+                + ", ".join(self._order_item(o, scope, columns, whole) for o in order.expressions)
+            )
         for arg, word in (("limit", "LIMIT"), ("offset", "OFFSET")):
             clause = node.args.get(arg)
             if clause is None:
@@ -306,7 +325,9 @@ class Queries:
                 return f"{t.quote(hits[0].name)} {way}"
         if whole:
             out = Scope(
-                relations=[Relation("", [Column(c.name, c.type, t.quote(c.name)) for c in columns])],
+                relations=[
+                    Relation("", [Column(c.name, c.type, t.quote(c.name)) for c in columns])
+                ],
                 parent=scope,
             )
             return ordered(self.expressions, item, out)
@@ -324,11 +345,16 @@ class Queries:
 
     def _relation(self, node: exp.Expression, scope: Scope) -> str:
         """Translate one relation and enter it in ``scope``."""
+        _read_all(node, _RELATION)
         if node.args.get("sample") or node.args.get("pivots"):
             raise unsupported("TABLE_CLAUSE", "TABLESAMPLE, PIVOT and UNPIVOT")
         if isinstance(node, exp.Values):
             relation, sql = self._values(node, scope)
-        elif isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)) and not node.alias:
+        elif (
+            isinstance(node, exp.Subquery)
+            and isinstance(node.this, (exp.Table, exp.Subquery))
+            and not node.alias
+        ):
             sql = self._relation(node.this, scope)
             for join in node.this.args.get("joins") or []:
                 sql += self._join(join, scope)
@@ -338,7 +364,9 @@ class Queries:
             body, columns = self.query(node.this, inner)
             relation, sql = _aliased_query(body, columns, node)
         elif isinstance(node, exp.Lateral):
-            body, columns = self.query(node.this.this if isinstance(node.this, exp.Subquery) else node.this, scope.inner())
+            body, columns = self.query(
+                node.this.this if isinstance(node.this, exp.Subquery) else node.this, scope.inner()
+            )
             relation, sql = _aliased_query(body, columns, node)
             sql = "LATERAL " + sql
         elif isinstance(node, exp.Table) and isinstance(node.this, exp.Anonymous):
@@ -357,7 +385,9 @@ class Queries:
 
     def _table(self, node: exp.Table, scope: Scope) -> tuple[Relation, str]:
         if node.args.get("version") or node.args.get("when"):
-            raise unsupported("TIME_TRAVEL", "reading an earlier version of a table").at(*position_of(node))
+            raise unsupported("TIME_TRAVEL", "reading an earlier version of a table").at(
+                *position_of(node)
+            )
         alias = node.alias or node.name
         known = scope.cte(node.name) if not node.db else None
         path: tuple[str, ...] = ()
@@ -366,11 +396,17 @@ class Queries:
         else:
             source = self.lookup(node)
             sql, columns, path = source.sql, source.columns, source.path
-        renames = [c.name for c in (node.args["alias"].args.get("columns") or [])] if node.args.get("alias") else []
+        renames = (
+            [c.name for c in (node.args["alias"].args.get("columns") or [])]
+            if node.args.get("alias")
+            else []
+        )
         named = _renamed(columns, renames)
         head = t.quote(alias)
         listed = f"({', '.join(t.quote(c.name) for c in named)})" if renames else ""
-        relation = Relation(alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in named], path)
+        relation = Relation(
+            alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in named], path
+        )
         return relation, f"{sql} AS {head}{listed}"
 
     def _values(self, node: exp.Values, scope: Scope) -> tuple[Relation, str]:
@@ -399,38 +435,64 @@ class Queries:
             kinds.append(kind)
         lines = []
         for row in rows:
-            cells = [f"CAST({implicit(v, k).sql} AS {t.duck_name(k)})" for v, k in zip(row, kinds, strict=True)]
+            cells = [
+                f"CAST({implicit(v, k).sql} AS {t.duck_name(k)})"
+                for v, k in zip(row, kinds, strict=True)
+            ]
             lines.append(f"({', '.join(cells)})")
         alias_node = node.args.get("alias")
         alias = (node.alias if alias_node is not None else "") or "__values"
-        renames = [c.name for c in alias_node.args.get("columns") or []] if alias_node is not None else []
+        renames = (
+            [c.name for c in alias_node.args.get("columns") or []] if alias_node is not None else []
+        )
         columns = _renamed([Column(f"col{i + 1}", k) for i, k in enumerate(kinds)], renames)
         head = t.quote(alias)
         listed = ", ".join(t.quote(c.name) for c in columns)
-        relation = Relation(alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns])
+        relation = Relation(
+            alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns]
+        )
         return relation, f"(VALUES {', '.join(lines)}) AS {head}({listed})"
 
     def _table_function(self, node: exp.Table, scope: Scope) -> tuple[Relation, str]:
         function = node.this
         name = str(function.this).lower()
-        renames = [c.name for c in (node.args["alias"].args.get("columns") or [])] if node.args.get("alias") else []
+        renames = (
+            [c.name for c in (node.args["alias"].args.get("columns") or [])]
+            if node.args.get("alias")
+            else []
+        )
         alias = node.alias or name
         head = t.quote(alias)
         if name == "range":
-            args = [implicit(v, t.BIGINT).sql for v in self.expressions.values(list(function.expressions), scope)][:3]
+            args = [
+                implicit(v, t.BIGINT).sql
+                for v in self.expressions.values(list(function.expressions), scope)
+            ][:3]
             names = renames or ["id"]
             relation = Relation(alias, [Column(names[0], t.BIGINT, f"{head}.{t.quote(names[0])}")])
             return relation, f"range({', '.join(args)}) AS {head}({t.quote(names[0])})"
         if name in GENERATORS:
-            values = projected(self.expressions, exp.Alias(this=function, alias=exp.to_identifier(renames[0])) if len(renames) == 1 else function, scope)
+            values = projected(
+                self.expressions,
+                exp.Alias(this=function, alias=exp.to_identifier(renames[0]))
+                if len(renames) == 1
+                else function,
+                scope,
+            )
             columns = _renamed([Column(n, v.type) for n, v in values], renames)
-            body = ", ".join(f"{v.sql} AS {t.quote(c.name)}" for (_, v), c in zip(values, columns, strict=True))
-            relation = Relation(alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns])
+            body = ", ".join(
+                f"{v.sql} AS {t.quote(c.name)}" for (_, v), c in zip(values, columns, strict=True)
+            )
+            relation = Relation(
+                alias, [Column(c.name, c.type, f"{head}.{t.quote(c.name)}") for c in columns]
+            )
             return relation, f"LATERAL (SELECT {body}) AS {head}"
         if name == "identifier":
             value = self.expressions.value(function.expressions[0], scope)
             if not value.const:
-                raise unsupported("IDENTIFIER", "IDENTIFIER() of anything but a literal or parameter")
+                raise unsupported(
+                    "IDENTIFIER", "IDENTIFIER() of anything but a literal or parameter"
+                )
             table = exp.to_table(str(value.const[0]), dialect="databricks")
             if node.args.get("alias"):
                 table.set("alias", node.args["alias"].copy())
@@ -441,6 +503,7 @@ class Queries:
         ).at(*position_of(node))
 
     def _join(self, join: exp.Join, scope: Scope) -> str:
+        _read_all(join, _JOIN)
         before = len(scope.relations)
         left = list(scope.relations)
         right_sql = self._relation(join.this, scope)
@@ -488,6 +551,21 @@ class Queries:
         return Column(found[0][0].name, t.common(found[0][0].type, found[1][0].type), t.quote(name))
 
 
+_SELECT = ("expressions", "hint", "distinct", "from_", "joins", "laterals", "where", "group",
+           "having", "qualify", "windows", "order", "limit", "offset", "sort", "cluster",
+           "distribute", "with_")  # fmt: skip
+_JOIN = ("this", "side", "kind", "method", "on", "using")
+_RELATION = ("this", "db", "catalog", "alias", "joins", "laterals", "version", "when", "expressions",
+             "view", "with_", "ordinality")  # fmt: skip
+
+
+def _read_all(node: exp.Expression, known: tuple[str, ...]) -> None:
+    """Refuse a part of ``node`` that nothing here reads: it would be lost in silence."""
+    for name, given in node.args.items():
+        if given and name not in known:
+            raise unsupported(name.upper().rstrip("_"), f"{name.upper().rstrip('_')} in a query")
+
+
 def _renamed(columns: list[Column], names: list[str]) -> list[Column]:
     if not names:
         return columns
@@ -503,12 +581,17 @@ def _renamed(columns: list[Column], names: list[str]) -> list[Column]:
 
 def _aliased_query(body: str, columns: list[Column], node: exp.Expression) -> tuple[Relation, str]:
     alias_node = node.args.get("alias")
-    renames = [c.name for c in (alias_node.args.get("columns") or [])] if alias_node is not None else []
+    renames = (
+        [c.name for c in (alias_node.args.get("columns") or [])] if alias_node is not None else []
+    )
     alias = node.alias or ""
     named = _renamed(columns, renames)
     head = t.quote(alias or "__q")
     listed = f"({', '.join(t.quote(c.name) for c in named)})" if renames else ""
-    fields = [Column(c.name, c.type, f"{head}.{t.quote(c.name)}" if alias else t.quote(c.name)) for c in named]
+    fields = [
+        Column(c.name, c.type, f"{head}.{t.quote(c.name)}" if alias else t.quote(c.name))
+        for c in named
+    ]
     return Relation(alias, fields), f"({body}) AS {head}{listed}" if alias else f"({body})"
 
 

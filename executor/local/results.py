@@ -94,7 +94,10 @@ def _json_ready(sql: str, kind: SqlType) -> str:
             f"ELSE struct_pack({fields}) END)[1]"
         )
     if kind.name == "map":
-        key, item = _json_ready(f"{one}.key", kind.args[0]), _json_ready(f"{one}.value", kind.args[1])
+        key, item = (
+            _json_ready(f"{one}.key", kind.args[0]),
+            _json_ready(f"{one}.value", kind.args[1]),
+        )
         pair = f"{{'key': {key}, 'value': {item}}}"
         return f"map_from_entries(list_transform(map_entries({sql}), lambda {one}: {pair}))"
     if kind.name == "binary":

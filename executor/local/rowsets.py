@@ -53,7 +53,9 @@ _TEXT: tuple[str, Any, Any] = ("stringVal", ttypes.TStringColumn, "")
 def schema(columns: Sequence[Column]) -> ttypes.TTableSchema:
     return ttypes.TTableSchema(
         columns=[
-            ttypes.TColumnDesc(columnName=c.name, typeDesc=_type(c.type or t.STRING), position=i + 1)
+            ttypes.TColumnDesc(
+                columnName=c.name, typeDesc=_type(c.type or t.STRING), position=i + 1
+            )
             for i, c in enumerate(columns)
         ]
     )

@@ -7,7 +7,7 @@ import re
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, mismatch, unsupported
+from executor.local.errors import SqlError, unsupported
 from executor.local.expressions import Expressions, arithmetic, divide, modulo
 from executor.local.functions import define, special
 from executor.local.scope import Scope
@@ -28,8 +28,10 @@ def _round(values: list[Value], *, mode: str) -> Value:
     if kind is None:
         raise unsupported("UNTYPED_EXPRESSION", f"{mode} of a value of unknown type")
     if kind.integral:
-        return x if places >= 0 else Value(
-            f"CAST(round({x.sql}, {places}) AS {t.duck_name(kind)})", kind
+        return (
+            x
+            if places >= 0
+            else Value(f"CAST(round({x.sql}, {places}) AS {t.duck_name(kind)})", kind)
         )
     if kind.name == "decimal":
         p, s = kind.args
@@ -87,7 +89,13 @@ define("atan2", 2, "d", "atan2({0}, {1})", t.DOUBLE)
 define("pi", 0, "d", lambda v: Value("pi()", t.DOUBLE))
 define("e", 0, "d", lambda v: Value("exp(1.0::DOUBLE)", t.DOUBLE))
 define("isnan", 1, "d", "coalesce(isnan({0}), FALSE)", t.BOOLEAN)
-define("factorial", 1, "i", "CASE WHEN {0} BETWEEN 0 AND 20 THEN CAST(factorial({0}) AS BIGINT) END", t.BIGINT)
+define(
+    "factorial",
+    1,
+    "i",
+    "CASE WHEN {0} BETWEEN 0 AND 20 THEN CAST(factorial({0}) AS BIGINT) END",
+    t.BIGINT,
+)
 define("mod", 2, "n", lambda v: modulo(v[0], v[1]))
 define("rand random", 0, "d", lambda v: Value("random()", t.DOUBLE))
 define("uuid", 0, "s", lambda v: Value("CAST(uuid() AS VARCHAR)", t.STRING))
@@ -247,22 +255,41 @@ define("typeof", 1, "a", _typeof)
 # where we are -------------------------------------------------------------------------------
 
 
-@special("current_catalog", "current_schema", "current_database", "current_user", "session_user",
-         "user", "current_version", "version")
+@special(
+    "current_catalog",
+    "current_schema",
+    "current_database",
+    "current_user",
+    "session_user",
+    "user",
+    "current_version",
+    "version",
+)
 def _fact(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
     name = str(node.this).lower()
-    key = {"current_database": "current_schema", "user": "current_user",
-           "session_user": "current_user", "current_version": "version"}.get(name, name)
+    key = {
+        "current_database": "current_schema",
+        "user": "current_user",
+        "session_user": "current_user",
+        "current_version": "version",
+    }.get(name, name)
     return string_literal(ctx.facts[key])
 
 
 # texts --------------------------------------------------------------------------------------
 
-define("upper ucase", 1, "s", "upper({0})", t.STRING)
-define("lower lcase", 1, "s", "lower({0})", t.STRING)
+define("upper ucase", 1, "s", "spark_upper({0})", t.STRING)
+define("lower lcase", 1, "s", "spark_lower({0})", t.STRING)
 define("length len char_length character_length", 1, "a", lambda v: _length(v[0]))
-define("octet_length", 1, "a", lambda v: Value(
-    f"octet_length({v[0].sql if v[0].type == t.BINARY else f'encode({implicit(v[0], t.STRING).sql})'})", t.INT))
+define(
+    "octet_length",
+    1,
+    "a",
+    lambda v: Value(
+        f"octet_length({v[0].sql if v[0].type == t.BINARY else f'encode({implicit(v[0], t.STRING).sql})'})",
+        t.INT,
+    ),
+)
 define("bit_length", 1, "s", "CAST(bit_length({0}) AS INTEGER)", t.INT)
 
 
@@ -285,27 +312,73 @@ def _trim_two(name: str) -> object:
 
 define("ltrim", (1, 2), "s", _trim_two("ltrim"))  # type: ignore[arg-type]
 define("rtrim", (1, 2), "s", _trim_two("rtrim"))  # type: ignore[arg-type]
-define("btrim", (1, 2), "s", lambda v: Value(
-    f"trim({v[0].sql}, {v[1].sql if len(v) > 1 else chr(39) + ' ' + chr(39)})", t.STRING))
-define("substring substr", (2, 3), "sii", lambda v: Value(
-    f"spark_substring({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '2147483647'})", t.STRING))
+define(
+    "btrim",
+    (1, 2),
+    "s",
+    lambda v: Value(
+        f"trim({v[0].sql}, {v[1].sql if len(v) > 1 else chr(39) + ' ' + chr(39)})", t.STRING
+    ),
+)
+define(
+    "substring substr",
+    (2, 3),
+    "sii",
+    lambda v: Value(
+        f"spark_substring({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '2147483647'})",
+        t.STRING,
+    ),
+)
 define("left", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE left({0}, {1}) END", t.STRING)
 define("right", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE right({0}, {1}) END", t.STRING)
 define("instr", 2, "s", "spark_instr({0}, {1})", t.INT)
-define("locate charindex position", (2, 3), "ssi", lambda v: Value(
-    f"spark_locate({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '1'})", t.INT))
-define("lpad", (2, 3), "sis", lambda v: Value(
-    f"spark_pad_left({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})", t.STRING))
-define("rpad", (2, 3), "sis", lambda v: Value(
-    f"spark_pad_right({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})", t.STRING))
+define(
+    "locate charindex position",
+    (2, 3),
+    "ssi",
+    lambda v: Value(
+        f"spark_locate({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '1'})", t.INT
+    ),
+)
+define(
+    "lpad",
+    (2, 3),
+    "sis",
+    lambda v: Value(
+        f"spark_pad_left({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})",
+        t.STRING,
+    ),
+)
+define(
+    "rpad",
+    (2, 3),
+    "sis",
+    lambda v: Value(
+        f"spark_pad_right({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})",
+        t.STRING,
+    ),
+)
 define("repeat", 2, "si", "repeat({0}, greatest({1}, 0))", t.STRING)
 define("space", 1, "i", "repeat(' ', greatest({0}, 0))", t.STRING)
-define("replace", (2, 3), "s", lambda v: Value(
-    f"CASE WHEN {v[1].sql} = '' THEN {v[0].sql} ELSE replace({v[0].sql}, {v[1].sql}, "
-    f"{v[2].sql if len(v) > 2 else chr(39) * 2}) END", t.STRING))
+define(
+    "replace",
+    (2, 3),
+    "s",
+    lambda v: Value(
+        f"CASE WHEN {v[1].sql} = '' THEN {v[0].sql} ELSE replace({v[0].sql}, {v[1].sql}, "
+        f"{v[2].sql if len(v) > 2 else chr(39) * 2}) END",
+        t.STRING,
+    ),
+)
 define("initcap", 1, "s", "spark_initcap({0})", t.STRING)
 define("ascii", 1, "s", "CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END", t.INT)
-define("chr char", 1, "l", "CASE WHEN {0} < 0 THEN '' ELSE chr(CAST({0} % 256 AS INTEGER)) END", t.STRING)
+define(
+    "chr char",
+    1,
+    "l",
+    "CASE WHEN {0} < 0 THEN '' ELSE chr(CAST({0} % 256 AS INTEGER)) END",
+    t.STRING,
+)
 define("contains", 2, "s", "contains({0}, {1})", t.BOOLEAN)
 define("startswith", 2, "s", "starts_with({0}, {1})", t.BOOLEAN)
 define("endswith", 2, "s", "ends_with({0}, {1})", t.BOOLEAN)
@@ -320,7 +393,13 @@ define("hex", 1, "a", lambda v: _hex(v[0]))
 define("unhex", 1, "s", "spark_unhex({0})", t.BINARY)
 define("base64", 1, "a", lambda v: Value(f"base64({_bytes(v[0])})", t.STRING))
 define("unbase64", 1, "s", "from_base64({0})", t.BINARY)
-define("bin", 1, "l", "ltrim(CAST(CAST({0} AS BIT) AS VARCHAR), '0') || CASE WHEN {0} = 0 THEN '0' ELSE '' END", t.STRING)
+define(
+    "bin",
+    1,
+    "l",
+    "ltrim(CAST(CAST({0} AS BIT) AS VARCHAR), '0') || CASE WHEN {0} = 0 THEN '0' ELSE '' END",
+    t.STRING,
+)
 
 
 def _concat_ws(v: list[Value]) -> Value:
@@ -336,7 +415,11 @@ def _concat_ws(v: list[Value]) -> Value:
         return Value(f"CASE WHEN {separator} IS NOT NULL THEN '' END", t.STRING)
     # array_to_string skips NULL, as concat_ws does; a NULL array counts as empty.
     joined = " || ".join(f"coalesce({p}, [])" for p in parts)
-    return Value(f"coalesce(array_to_string({joined}, {separator}), CASE WHEN {separator} IS NULL THEN NULL ELSE '' END)", t.STRING)
+    return Value(
+        f"CASE WHEN {separator} IS NULL THEN NULL "
+        f"ELSE coalesce(array_to_string({joined}, {separator}), '') END",
+        t.STRING,
+    )
 
 
 def _bytes(v: Value) -> str:
@@ -345,7 +428,10 @@ def _bytes(v: Value) -> str:
 
 def _hex(v: Value) -> Value:
     if v.type is not None and (v.type.integral or v.type.name in ("decimal", "double", "float")):
-        return Value(f"hex({implicit(v, t.BIGINT).sql if not v.type.integral else f'CAST({v.sql} AS BIGINT)'})", t.STRING)
+        return Value(
+            f"hex({implicit(v, t.BIGINT).sql if not v.type.integral else f'CAST({v.sql} AS BIGINT)'})",
+            t.STRING,
+        )
     return Value(f"hex({_bytes(v)})", t.STRING)
 
 
@@ -366,9 +452,7 @@ def _conv(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
     if not (2 <= f <= 36 and 2 <= abs(to) <= 36):
         return Value("CAST(NULL AS VARCHAR)", t.STRING)
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:f]
-    return Value(
-        f"spark_conv({implicit(number, t.STRING).sql}, {f}, '[{digits}]', {to})", t.STRING
-    )
+    return Value(f"spark_conv({implicit(number, t.STRING).sql}, {f}, '[{digits}]', {to})", t.STRING)
 
 
 @special("concat")
@@ -422,15 +506,21 @@ def _replacement(v: Value) -> str:
             i += 1
             out += "\\" + text[i]
         elif ch in "$\\":
-            raise SqlError("INVALID_PARAMETER_VALUE.REGEX_REPLACEMENT", f"Illegal group reference: {text}.")
+            raise SqlError(
+                "INVALID_PARAMETER_VALUE.REGEX_REPLACEMENT", f"Illegal group reference: {text}."
+            )
         else:
             out += ch
         i += 1
     return t.text(out)
 
 
-define("regexp_like rlike regexp", 2, "s", lambda v: Value(
-    f"regexp_matches({v[0].sql}, {_pattern(v[1])})", t.BOOLEAN))
+define(
+    "regexp_like rlike regexp",
+    2,
+    "s",
+    lambda v: Value(f"regexp_matches({v[0].sql}, {_pattern(v[1])})", t.BOOLEAN),
+)
 
 
 def _regexp_replace(v: list[Value]) -> Value:
@@ -465,13 +555,30 @@ def _regexp_extract(v: list[Value], name: str, kind: SqlType) -> Value:
 
 
 define("regexp_extract", (2, 3), "ssi", lambda v: _regexp_extract(v, "regexp_extract", t.STRING))
-define("regexp_extract_all", (2, 3), "ssi",
-       lambda v: _regexp_extract(v, "regexp_extract_all", t.array(t.STRING)))
-define("regexp_count", 2, "s", lambda v: Value(
-    f"CAST(len(regexp_extract_all({v[0].sql}, {_pattern(v[1])})) AS INTEGER)", t.INT))
-define("regexp_substr", 2, "s", lambda v: Value(
-    f"CASE WHEN regexp_matches({v[0].sql}, {_pattern(v[1])}) "
-    f"THEN regexp_extract({v[0].sql}, {_pattern(v[1])}) END", t.STRING))
+define(
+    "regexp_extract_all",
+    (2, 3),
+    "ssi",
+    lambda v: _regexp_extract(v, "regexp_extract_all", t.array(t.STRING)),
+)
+define(
+    "regexp_count",
+    2,
+    "s",
+    lambda v: Value(
+        f"CAST(len(regexp_extract_all({v[0].sql}, {_pattern(v[1])})) AS INTEGER)", t.INT
+    ),
+)
+define(
+    "regexp_substr",
+    2,
+    "s",
+    lambda v: Value(
+        f"CASE WHEN regexp_matches({v[0].sql}, {_pattern(v[1])}) "
+        f"THEN regexp_extract({v[0].sql}, {_pattern(v[1])}) END",
+        t.STRING,
+    ),
+)
 
 
 def _split(v: list[Value]) -> Value:
@@ -490,4 +597,3 @@ def _split(v: list[Value]) -> Value:
 
 
 define("split", (2, 3), "ssi", _split)
-

@@ -137,9 +137,7 @@ class Scope:
                     return list(relation.columns)
             value = self.resolve(qualifier)
             if value.type is not None and value.type.name == "struct":
-                return [
-                    Column(n, k, f"{value.sql}.{t.quote(n)}") for n, k in value.type.args
-                ]
+                return [Column(n, k, f"{value.sql}.{t.quote(n)}") for n, k in value.type.args]
             raise self._unresolved(qualifier)
         shown = [r for r in self.relations if r.visible]
         merged = [n for r in shown for n in r.hidden]

@@ -179,7 +179,14 @@ class _Endpoint(BaseHTTPRequestHandler):
             status = 401 if not given else 403
             self._refuse(status, "Invalid access token.")
             return
-        self._reply(200, self.answer(body), {"Content-Type": "application/x-thrift"})
+        try:
+            reply = self.answer(body)
+        except Exception as exc:  # the outermost edge of a request: garbage in, or a fault of ours
+            self._refuse(
+                400, f"The Thrift call cannot be answered: {type(exc).__name__}: {exc}"[:500]
+            )
+            return
+        self._reply(200, reply, {"Content-Type": "application/x-thrift"})
 
     def answer(self, body: bytes) -> bytes:
         """The reply to one Thrift call."""

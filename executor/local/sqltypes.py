@@ -240,6 +240,11 @@ def as_decimal(kind: SqlType) -> tuple[int, int] | None:
     return DECIMAL_OF.get(kind.name)
 
 
+def _same_names(left: SqlType, right: SqlType) -> bool:
+    names = [[n.lower() for n, _ in kind.args] for kind in (left, right)]
+    return names[0] == names[1]
+
+
 def common(left: SqlType | None, right: SqlType | None) -> SqlType | None:
     """The type Spark (ANSI) gives to both sides of CASE, COALESCE, UNION, IN; None if unknown.
 
@@ -281,9 +286,7 @@ def common(left: SqlType | None, right: SqlType | None) -> SqlType | None:
     if left.name == right.name == "map":
         parts = [common(a, b) for a, b in zip(left.args, right.args, strict=True)]
         return SqlType("map", tuple(parts)) if all(parts) else None
-    if left.name == right.name == "struct" and len(left.args) == len(right.args):
-        fields = [
-            (n, common(a, b)) for (n, a), (_, b) in zip(left.args, right.args, strict=True)
-        ]
+    if left.name == right.name == "struct" and _same_names(left, right):
+        fields = [(n, common(a, b)) for (n, a), (_, b) in zip(left.args, right.args, strict=True)]
         return SqlType("struct", tuple(fields)) if all(t for _, t in fields) else None
     return None

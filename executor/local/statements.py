@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import duckdb
 from sqlglot import exp
 
 from executor.local import commands, ddl, dml
 from executor.local.dialect import parse, tokens
+from executor.local.duckerrors import no_group_by, translate
 from executor.local.errors import SqlError
 from executor.local.execution import Execution
 from executor.local.results import Result, run_query
@@ -25,6 +27,20 @@ def execute(work: Execution, sql: str) -> Result:
         if done is not None:
             return done
     tree = parse(sql)
+    try:
+        return _run(work, tree)
+    except duckdb.BinderException as exc:
+        found = translate(exc)
+        if (
+            isinstance(found, SqlError)
+            and found.error_class == "MISSING_AGGREGATION"
+            and tree.find(exp.Group) is None
+        ):
+            raise no_group_by(found) from exc
+        raise
+
+
+def _run(work: Execution, tree: exp.Expression) -> Result:
     match tree:
         case exp.Create():
             return ddl.create(work, tree)

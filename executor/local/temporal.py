@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, unsupported
+from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions, arithmetic
 from executor.local.functions import define, special
 from executor.local.scope import Scope
@@ -35,6 +35,8 @@ def _moment(v: Value) -> Value:
     """A timestamp or date as is; a text becomes a timestamp."""
     if v.type is not None and v.type.name in ("date", "timestamp", "timestamp_ntz"):
         return v
+    if v.type is not None and v.type.name not in ("string", "void"):
+        raise mismatch(f'A date is needed but the type is "{t.spark_name(v.type)}".')
     return implicit(v, t.TIMESTAMP)
 
 
@@ -43,10 +45,23 @@ for _name, _sql in (
     ("dayofmonth", "day"), ("dayofyear", "dayofyear"), ("weekofyear", "week"), ("hour", "hour"),
     ("minute", "minute"), ("second", "second"), ("week", "week"), ("doy", "dayofyear"),
 ):  # fmt: skip
-    define(_name, 1, "a", lambda v, f=_sql: Value(  # type: ignore[misc]
-        f"CAST({f}({_moment(v[0]).sql}) AS INTEGER)", t.INT))
-define("dayofweek dow", 1, "a", lambda v: Value(f"CAST(dayofweek({_moment(v[0]).sql}) + 1 AS INTEGER)", t.INT))
-define("weekday", 1, "a", lambda v: Value(f"CAST(isodow({_moment(v[0]).sql}) - 1 AS INTEGER)", t.INT))
+    define(
+        _name,
+        1,
+        "a",
+        lambda v, f=_sql: Value(  # type: ignore[misc]
+            f"CAST({f}({_moment(v[0]).sql}) AS INTEGER)", t.INT
+        ),
+    )
+define(
+    "dayofweek dow",
+    1,
+    "a",
+    lambda v: Value(f"CAST(dayofweek({_moment(v[0]).sql}) + 1 AS INTEGER)", t.INT),
+)
+define(
+    "weekday", 1, "a", lambda v: Value(f"CAST(isodow({_moment(v[0]).sql}) - 1 AS INTEGER)", t.INT)
+)
 
 
 def _unit(node: exp.Expression) -> str:
@@ -87,8 +102,12 @@ def _date_diff(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 define("add_months", 2, "Di", "CAST({0} + to_months({1}) AS DATE)", t.DATE)
 define("last_day", 1, "D", "last_day({0})", t.DATE)
-define("months_between", (2, 3), "tta", lambda v: Value(
-    f"spark_months_between({v[0].sql}, {v[1].sql})", t.DOUBLE))
+define(
+    "months_between",
+    (2, 3),
+    "tta",
+    lambda v: Value(f"spark_months_between({v[0].sql}, {v[1].sql})", t.DOUBLE),
+)
 define("make_date", 3, "i", "make_date({0}, {1}, {2})", t.DATE)
 define("to_unix_timestamp", (1, 2), "as", lambda v: _unix(v))
 define("unix_date", 1, "D", "CAST({0} - DATE '1970-01-01' AS INTEGER)", t.INT)
@@ -118,16 +137,17 @@ _TRUNC = {
 }  # fmt: skip
 
 
-def _trunc_unit(v: Value) -> str:
-    if not v.const or str(v.const[0]).lower() not in _TRUNC:
-        raise unsupported("TRUNC", "truncation to a unit that is not a known literal")
-    return _TRUNC[str(v.const[0]).lower()]
+def _truncated(v: Value, unit: Value, kind: t.SqlType) -> Value:
+    if not unit.const:
+        raise unsupported("TRUNC", "truncation to a unit that is not a literal")
+    name, duck = _TRUNC.get(str(unit.const[0]).lower()), t.duck_name(kind)
+    if name is None or (kind == t.DATE and name in ("day", "hour", "minute", "second")):
+        return Value(f"CAST(NULL AS {duck})", kind)  # an unknown unit is no error in Spark
+    return Value(f"CAST(date_trunc('{name}', {v.sql}) AS {duck})", kind)
 
 
-define("trunc", 2, "Ds", lambda v: Value(
-    f"CAST(date_trunc('{_trunc_unit(v[1])}', {v[0].sql}) AS DATE)", t.DATE))
-define("date_trunc", 2, "st", lambda v: Value(
-    f"CAST(date_trunc('{_trunc_unit(v[0])}', {v[1].sql}) AS TIMESTAMPTZ)", t.TIMESTAMP))
+define("trunc", 2, "Ds", lambda v: _truncated(v[0], v[1], t.DATE))
+define("date_trunc", 2, "st", lambda v: _truncated(v[1], v[0], t.TIMESTAMP))
 define("date_part datepart", 2, "sa", lambda v: _date_part(v))
 
 
@@ -178,8 +198,12 @@ def _format(v: Value, *, parsing: bool = False) -> str:
     return t.text(out)
 
 
-define("date_format", 2, "ts", lambda v: Value(
-    f"strftime(CAST({v[0].sql} AS TIMESTAMP), {_format(v[1])})", t.STRING))
+define(
+    "date_format",
+    2,
+    "ts",
+    lambda v: Value(f"strftime(CAST({v[0].sql} AS TIMESTAMP), {_format(v[1])})", t.STRING),
+)
 
 
 def _from_unixtime(v: list[Value]) -> Value:
@@ -207,7 +231,9 @@ def _unix(v: list[Value]) -> Value:
             "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
             f'unix_timestamp needs a date or a text but has "{t.spark_name(moment.type)}".',
         )
-    return Value(f"CAST(floor(epoch_us({cast(moment, t.TIMESTAMP).sql}) / 1000000) AS BIGINT)", t.BIGINT)
+    return Value(
+        f"CAST(floor(epoch_us({cast(moment, t.TIMESTAMP).sql}) / 1000000) AS BIGINT)", t.BIGINT
+    )
 
 
 @special("unix_timestamp")
@@ -218,13 +244,43 @@ def _unix_timestamp(ctx: Expressions, node: exp.Expression, scope: Scope) -> Val
     return _unix(values)
 
 
-define("to_timestamp", (1, 2), "as", lambda v: cast(v[0], t.TIMESTAMP) if len(v) == 1 else (
-    _parsed(v[0], v[1]) if v[0].type == t.STRING else cast(v[0], t.TIMESTAMP)))
-define("try_to_timestamp", (1, 2), "as", lambda v: Value(
-    f"TRY({cast(v[0], t.TIMESTAMP).sql})", t.TIMESTAMP) if len(v) == 1
-    else _parsed(v[0], v[1], attempt=True))
-define("to_date", (1, 2), "as", lambda v: cast(v[0], t.DATE) if len(v) == 1 else (
-    cast(_parsed(v[0], v[1]), t.DATE) if v[0].type == t.STRING else cast(v[0], t.DATE)))
-define("try_to_date", (1, 2), "as", lambda v: Value(
-    f"TRY({cast(v[0], t.DATE).sql})", t.DATE) if len(v) == 1
-    else cast(_parsed(v[0], v[1], attempt=True), t.DATE))
+define(
+    "to_timestamp",
+    (1, 2),
+    "as",
+    lambda v: (
+        cast(v[0], t.TIMESTAMP)
+        if len(v) == 1
+        else (_parsed(v[0], v[1]) if v[0].type == t.STRING else cast(v[0], t.TIMESTAMP))
+    ),
+)
+define(
+    "try_to_timestamp",
+    (1, 2),
+    "as",
+    lambda v: (
+        Value(f"TRY({cast(v[0], t.TIMESTAMP).sql})", t.TIMESTAMP)
+        if len(v) == 1
+        else _parsed(v[0], v[1], attempt=True)
+    ),
+)
+define(
+    "to_date",
+    (1, 2),
+    "as",
+    lambda v: (
+        cast(v[0], t.DATE)
+        if len(v) == 1
+        else (cast(_parsed(v[0], v[1]), t.DATE) if v[0].type == t.STRING else cast(v[0], t.DATE))
+    ),
+)
+define(
+    "try_to_date",
+    (1, 2),
+    "as",
+    lambda v: (
+        Value(f"TRY({cast(v[0], t.DATE).sql})", t.DATE)
+        if len(v) == 1
+        else cast(_parsed(v[0], v[1], attempt=True), t.DATE)
+    ),
+)

@@ -45,15 +45,18 @@ def cast(value: Value, to: SqlType) -> Value:
     """CAST(value AS to) in Spark's ANSI mode. Raises SqlError for a pair Spark or we refuse."""
     source = value.type
     if source is None:
-        raise unsupported("UNTYPED_EXPRESSION", f"a cast of {value.sql[:60]}, whose type is unknown")
+        raise unsupported(
+            "UNTYPED_EXPRESSION", f"a cast of {value.sql[:60]}, whose type is unknown"
+        )
     if source == to:
         return value
     if source.name == "void":
         return Value(f"CAST({value.sql} AS {t.duck_name(to)})", to)
     sql = _cast_sql(value.sql, source, to)
     if sql is None:
+        hint = "WITHOUT" if source.nested or to.nested else "WITH_FUNC"
         raise SqlError(
-            "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION",
+            f"DATATYPE_MISMATCH.CAST_{hint}_SUGGESTION",
             f'Cannot resolve the cast due to data type mismatch: cannot cast "{t.spark_name(source)}"'
             f' to "{t.spark_name(to)}".',
         )
@@ -80,6 +83,8 @@ def _cast_sql(sql: str, source: SqlType, to: SqlType) -> str | None:
                 return f"CAST(spark_number_text({sql}) AS {t.duck_name(to)})"
             if source.name == "timestamp":
                 return f"(epoch_us({sql}) / 1000000)"
+            if to.name == "float" and source.name == "double":
+                return f"spark_float({sql})"
             return plain if source.numeric or source.name == "boolean" else None
         case "boolean":
             if source.name == "string":

@@ -42,7 +42,6 @@ from protocol.events import (
     Event,
     FilePlanned,
     Heartbeat,
-    Hello,
     InputClosed,
     Plan,
     PromptResolved,
@@ -54,6 +53,7 @@ from protocol.events import (
     Warned,
 )
 from protocol.exit_codes import INTERNAL, RECORD_BROKEN
+from protocol.hello import Hello
 
 
 class NoInputError(ValueError):
@@ -72,7 +72,8 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
         case Plan():
             return (PlanRead(event),)
         case Connected():
-            return (SessionOpened(event.session_id, event.elapsed_ms, event.settings),)
+            settings = {} if isinstance(event.settings, Cut) else event.settings
+            return (SessionOpened(event.session_id, event.elapsed_ms, settings),)
         case Disconnected():
             closed = SessionClosed(event.session_id, event.elapsed_ms)
             if isinstance(state.phase, Asking):
@@ -126,7 +127,7 @@ def _ended(event: StatementFinished) -> Input:
         event.query_id,
         event.error,
         event.outcome,
-        event.evidence,
+        _text(event.evidence),
         cancelled=event.status == "cancelled",
     )
 

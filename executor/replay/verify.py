@@ -18,7 +18,8 @@ from executor.core.effects import Emit
 from executor.core.machine import step
 from executor.core.state import State
 from executor.replay.feed import inputs_of
-from protocol.events import Entry, Event, Unknown
+from protocol.events import Event, Unknown
+from protocol.hello import Entry
 from protocol.shapes import stable_fields_of
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from executor.warehouse.databricks.auth import Credentials, Target
-from protocol.events import PlanWarning
 
 HOST_VARIABLES = ("DATABRICKS_HOST", "DATABRICKS_SERVER_HOSTNAME")
 PATH_VARIABLES = ("DATABRICKS_HTTP_PATH",)
@@ -36,6 +35,13 @@ class Flags:
     access_token: str | None = field(default=None, repr=False)
 
 
+class Notice(NamedTuple):
+    """Worth telling, no reason to stop."""
+
+    code: str
+    detail: str
+
+
 class Problem(NamedTuple):
     what: str
     remedy: str
@@ -56,7 +62,7 @@ class CredentialsError(Exception):
 class Resolved(NamedTuple):
     target: Target
     credentials: Credentials
-    warnings: tuple[PlanWarning, ...]
+    warnings: tuple[Notice, ...]
 
 
 def resolve(
@@ -70,7 +76,7 @@ def resolve(
     It is called only when the token is all that is missing.
     """
     problems: list[Problem] = []
-    warnings: list[PlanWarning] = []
+    warnings: list[Notice] = []
     host = _host(flags.server_hostname, environ, problems)
     path = _path(flags.http_path, environ, problems)
     target = Target(
@@ -90,11 +96,11 @@ def _credentials(
     environ: Mapping[str, str],
     ask: Callable[[str], str] | None,
     problems: list[Problem],
-    warnings: list[PlanWarning],
+    warnings: list[Notice],
 ) -> Credentials:
     if flags.access_token:
         warnings.append(
-            PlanWarning(
+            Notice(
                 code="TOKEN_IN_ARGV",
                 detail="The access token stands on the command line, where every user of this "
                 "machine can see it (ps): set DATABRICKS_TOKEN instead.",

@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from protocol.codec import encode_fitting
 from protocol.cutting import artifact_ref
-from protocol.events import Entry
+from protocol.hello import Entry
+from protocol.writing import encode_fitting
 
 
 class Journal:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from executor.runtime.journal import Journal
 from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, LineWriter
-from protocol.codec import encode_fitting
-from protocol.events import Entry, View
 from protocol.exit_codes import CANCELLED
+from protocol.hello import Entry, View
 from protocol.views import shows
+from protocol.writing import encode_fitting
 
 
 class Record:

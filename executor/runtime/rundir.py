@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,7 +33,7 @@ class RunDirectory:
 
 def new_run_id() -> str:
     """A short id that nobody misreads: `r-` and six letters or digits."""
-    return "r-" + "".join(secrets.choice(_ALPHABET) for _ in range(6))
+    return "r-" + "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(6))
 
 
 def create(root: Path) -> RunDirectory:
@@ -67,7 +65,7 @@ class RunLock:
         except BlockingIOError:
             os.close(self._descriptor)
             raise
-        holder = {"pid": os.getpid(), "host": socket.gethostname()}
+        holder = {"pid": os.getpid(), "host": os.uname().nodename}
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode() + b"\n")
 

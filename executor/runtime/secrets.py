@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 MASK = "***"
 _SHORTEST = 6
@@ -30,12 +29,20 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         known = {secret for secret in secrets if len(secret) >= _SHORTEST}
+        self._known: re.Pattern[str] | None = None
+        if not known:
+            return
+        from urllib.parse import quote  # 4 ms that a run without secrets does not pay
+
         spellings = known | {quote(secret, safe="") for secret in known}
         # the longest first, so that a secret that contains another leaves nothing behind
         ordered = sorted(spellings, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._known = re.compile("|".join(map(re.escape, ordered)))
 
     def __call__(self, text: str) -> str:
+        if not text.isascii():
+            # halves of surrogate pairs (a file name that is not UTF-8) have no place in a log
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         if self._known is not None:
             text = self._known.sub(MASK, text)
         for pattern in _PATTERNS:

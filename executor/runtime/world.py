@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
-from executor.core.failures import FailureFacts
+from executor.core.facts import FailureFacts
 from executor.core.inputs import Delayed, Input
 from executor.runtime import unify_config
+from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
 from executor.runtime.secrets import Masker
 from executor.warehouse.databricks.auth import Credentials, Target
@@ -35,17 +36,17 @@ def make_world(
     choices: Choices,
     target: Target | None,
     credentials: Credentials | None,
-    warnings: tuple[PlanWarning, ...],
+    notices: tuple[Notice, ...],
     mask: Masker,
 ) -> World:
-    """The world for these choices; `warnings` are added to those of the plan."""
+    """The world for these choices; `notices` become warnings of the plan."""
 
     # sqlglot loads with these, in the thread that reads the plan
     def load() -> Workflow:
         from executor.workflow.load import load_workflow
 
         workflow = load_workflow(choices.directory, vars=choices.variables)
-        found = warnings
+        found = tuple(PlanWarning(code=one.code, detail=one.detail) for one in notices)
         if choices.config is not None:
             found = (*found, *unify_config.compare(choices.config, workflow))
         return replace(workflow, warnings=(*found, *workflow.warnings))
@@ -98,7 +99,8 @@ class EmbeddedWarehouse:
         """Starts the warehouse and opens a session. Errors: `ConnectError`."""
         # duckdb and the connector load here, after the first events are out
         try:
-            from executor.local.service import LocalWarehouse, WarehouseError
+            from executor.local.errors import WarehouseError
+            from executor.local.service import LocalWarehouse
         except ImportError as exc:
             raise ConnectError(
                 FailureFacts(

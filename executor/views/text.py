@@ -5,6 +5,8 @@ Text from the warehouse or from SQL is data: control characters are escaped befo
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from protocol.base import Cut
 from protocol.events import (
     AliasCreated,
@@ -16,13 +18,11 @@ from protocol.events import (
     Converged,
     DecisionRejected,
     Disconnected,
-    Entry,
     ErrorPrompt,
     ErrorRecord,
     FileFinished,
     FilePlanned,
     FileStarted,
-    Hello,
     Iteration,
     LoopStarted,
     NotConverged,
@@ -38,6 +38,9 @@ from protocol.events import (
     Waiting,
     Warned,
 )
+from protocol.hello import Entry, Hello
+
+T = TypeVar("T")
 
 
 def lines_of(entry: Entry) -> list[str]:
@@ -49,10 +52,9 @@ def lines_of(entry: Entry) -> list[str]:
             resumed = f" (segment {event.segment})" if event.segment > 1 else ""
             return [f"dwx {event.tool_version}  run {entry.run}{resumed}  {directory}".rstrip()]
         case Plan():
-            warnings = () if isinstance(event.warnings, Cut) else event.warnings
             return [
                 f"• Plan: {event.total_files} files, {event.total_statements} statements",
-                *(f"! {shown(one.detail)}" for one in warnings),
+                *(f"! {shown(one.detail)}" for one in _whole(event.warnings)),
             ]
         case Connecting():
             return [f"• Connecting to {event.host or 'the warehouse'}"]
@@ -93,7 +95,7 @@ def lines_of(entry: Entry) -> list[str]:
         case Optimized():
             return [f"✓ Optimized {shown(event.table)} ({seconds(event.elapsed_ms)})"]
         case CleanedUp():
-            return [f"✓ Cleaned up {len(event.tables)} tables"]
+            return [f"✓ Cleaned up {shown(table)}" for table in _whole(event.tables)]
         case ErrorPrompt():
             return _prompt(event)
         case PromptResolved():
@@ -160,14 +162,19 @@ def _summary(event: RunFinished) -> list[str]:
         f"  • statements: {statements.succeeded} succeeded, {statements.failed} failed",
     ]
     lines.extend(
-        f"  • {loop.loop}: {loop.outcome}, {loop.iterations} iterations" for loop in event.loops
+        f"  • {loop.loop}: {loop.outcome}, {loop.iterations} iterations"
+        for loop in _whole(event.loops)
     )
-    if not isinstance(event.tables, Cut):
-        lines.extend(f"  • {shown(one.name)}: {counted(one.rows)}" for one in event.tables)
+    lines.extend(f"  • {shown(one.name)}: {counted(one.rows)}" for one in _whole(event.tables))
     if event.error is not None:
         lines.extend(f"  {line}" for line in _error(event.error))
     lines.extend(f"→ {one}" for one in event.next)
     return lines
+
+
+def _whole(items: tuple[T, ...] | Cut) -> tuple[T, ...]:
+    """A list, or nothing where it was too long for its line."""
+    return () if isinstance(items, Cut) else items
 
 
 def shown(text: str | Cut) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
 
-from executor.core.failures import FailureFacts
+from executor.core.facts import FailureFacts
 from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
 
 

@@ -34,18 +34,16 @@ from executor.core.machine import step
 from executor.core.state import State
 from protocol.decisions import Decide
 from protocol.events import (
-    Entry,
     ErrorRecord,
     Event,
-    Hello,
     Plan,
     PlannedFile,
     PlannedLoop,
     PlannedStatement,
     RowCounts,
-    Settings,
     StatementKind,
 )
+from protocol.hello import Entry, Hello, Settings
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.core.failures import FailureFacts, classify, error_record, fingerprint, readable
+from executor.core.facts import FailureFacts
+from executor.core.failures import classify, error_record, fingerprint, readable
 from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN
 from protocol.events import PlannedStatement
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from protocol.codec import decode
-from protocol.events import Entry
+from protocol.hello import Entry
 from protocol.log import read_entries, resolve
 
 DWX = (str(Path(sys.executable).with_name("dwx")),)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol.base import VERSION, Cut, Message
 from protocol.codec import EVENT_TYPES
-from protocol.events import Entry
+from protocol.hello import Entry
 from protocol.shapes import members
 
 # halves of surrogate pairs are replaced on writing, so they cannot come back; longer texts would

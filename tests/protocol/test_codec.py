@@ -24,10 +24,8 @@ from protocol.errors import BadFields, LineTooLong, NotJson, ProtocolFault
 from protocol.events import (
     AliasCreated,
     Connected,
-    Entry,
     ErrorRecord,
     Heartbeat,
-    Hello,
     InputClosed,
     RunFinished,
     SlowStatement,
@@ -35,6 +33,7 @@ from protocol.events import (
     Unknown,
     Warned,
 )
+from protocol.hello import Entry, Hello
 from protocol.shapes import wire_name
 from tests.protocol.strategies import ANY_ENTRY, entries
 
@@ -154,7 +153,8 @@ def test_writing_loads_no_validator() -> None:
     program = (
         "import sys\n"
         "from protocol.codec import encode\n"
-        "from protocol.events import Entry, InputClosed\n"
+        "from protocol.events import InputClosed\n"
+        "from protocol.hello import Entry\n"
         "encode(Entry(v=1, run='r', seq=1, ts='t', event=InputClosed()))\n"
         "sys.exit('pydantic' in sys.modules)\n"
     )

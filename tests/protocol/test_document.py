@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from protocol import base, decisions, events, exit_codes, policy
+from protocol import base, decisions, events, exit_codes, hello, policy
 from protocol.base import MINOR, VERSION, Message, stable_fields
 from protocol.codec import (
     DECISION_TYPES,
@@ -17,15 +17,8 @@ from protocol.codec import (
     decode_decision,
     encode,
 )
-from protocol.events import (
-    ChoiceName,
-    Entry,
-    RejectionCode,
-    RunFinished,
-    RunSuspended,
-    Unanswered,
-    View,
-)
+from protocol.events import ChoiceName, RejectionCode, RunFinished, RunSuspended
+from protocol.hello import Entry, Unanswered, View
 from protocol.schema import ENVELOPE
 from protocol.shapes import wire_name
 from protocol.views import shows
@@ -37,7 +30,7 @@ RECORDS = {section.name: section for section in sections("Records")}
 
 RECORD_TYPES: dict[str, type[Message]] = {
     name: kind
-    for module in (base, events, policy, decisions)
+    for module in (base, hello, events, policy, decisions)
     for name, kind in vars(module).items()
     if isinstance(kind, type) and issubclass(kind, Message) and kind is not Message
     if "type" not in kind.__dataclass_fields__

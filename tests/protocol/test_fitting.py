@@ -16,7 +16,7 @@ from protocol.base import MAX_LINE_BYTES, MAX_TEXT_BYTES, Cut
 from protocol.codec import artifact_ref, decode, encode, encode_fitting
 from protocol.errors import LineTooLong
 from protocol.events import (
-    CleanedUp,
+    AliasCreated,
     FilePlanned,
     Plan,
     PlannedFile,
@@ -140,7 +140,7 @@ def test_a_secret_across_the_cut_does_not_survive_by_half() -> None:
 
 
 def test_what_cannot_be_cut_is_refused() -> None:
-    event = CleanedUp(tables=tuple(f"main.crm.table_{n}" for n in range(2000)))
+    event = AliasCreated(table="t" * 20_000, from_="u")
     with pytest.raises(LineTooLong):
         encode_fitting(entry_of(event), Artifacts())
 

@@ -17,13 +17,11 @@ from hypothesis import strategies as st
 from protocol.base import MAX_LINE_BYTES
 from protocol.codec import encode
 from protocol.events import (
-    Entry,
     ErrorPrompt,
     Event,
     FileFinished,
     FileStarted,
     Heartbeat,
-    Hello,
     InputClosed,
     PromptResolved,
     RunFinished,
@@ -31,6 +29,7 @@ from protocol.events import (
     StatementFinished,
     StatementStarted,
 )
+from protocol.hello import Entry, Hello
 from protocol.log import LogDamaged, LogReader, classify, read_entries
 from tests.protocol.test_codec import HELLO, entry_of, finished
 

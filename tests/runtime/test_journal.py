@@ -9,14 +9,16 @@ from pathlib import Path
 
 from executor.runtime import rundir
 from executor.runtime.journal import Journal
-from protocol.events import Entry, InputClosed, Warned
+from protocol.events import InputClosed, Warned
+from protocol.hello import Entry
 from protocol.log import read_entries, resolve
 
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from executor.runtime.journal import Journal
-from protocol.events import Entry, Warned
+from protocol.events import Warned
+from protocol.hello import Entry
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 journal = Journal(Path(sys.argv[1]), str)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from executor.core.failures import FailureFacts
+from executor.core.facts import FailureFacts
 
 LOGIN_BUDGET_S = 300.0
 """How long a browser login may take before it is given up, in seconds."""

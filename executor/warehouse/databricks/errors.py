@@ -40,7 +40,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from executor.core.failures import FailureFacts, classify
+from executor.core.facts import FailureFacts
+from executor.core.failures import classify
 from executor.warehouse.port import StatementError
 from protocol.events import Outcome, StatementKind
 

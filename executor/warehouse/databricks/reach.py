@@ -15,7 +15,7 @@ from threading import Event, Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
-from executor.core.failures import FailureFacts
+from executor.core.facts import FailureFacts
 
 BUDGET_S = 10.0
 """Longest time for all steps together, in seconds."""

@@ -24,7 +24,8 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any, Literal
 
-from executor.core.failures import FailureFacts, classify
+from executor.core.facts import FailureFacts
+from executor.core.failures import classify
 from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
 from executor.warehouse.databricks.history import (
     HistoryEntry,

@@ -1,0 +1,25 @@
+"""The facts of a failure, as the edge knows them; judgement is in `failures`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FailureFacts:
+    """What the edge knows about a failure, before any judgement.
+
+    `line` and `position` count from 1 within the statement's text.
+    """
+
+    error_class: str | None
+    message: str
+    sqlstate: str | None = None
+    http_status: int | None = None
+    line: int | None = None
+    position: int | None = None
+    query_id: str | None = None
+    during: str = "execute"
+    """What was under way: `connect`, `execute` (submission), `poll`, `fetch`, `close`."""
+    retry_after_s: float | None = None
+    """Seconds the server asked to wait (Retry-After)."""

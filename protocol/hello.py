@@ -1,0 +1,69 @@
+"""The first line of every process, and what holds for all lines: the entry.
+
+Apart from the other events so that the first line can be written before they are loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from protocol.base import VOLATILE, Cut, Message, VolatileInt, VolatileText
+
+if TYPE_CHECKING:
+    from protocol.events import Event, Unknown
+
+View = Literal["full", "progress", "attention", "off"]
+Unanswered = Literal["suspend", "abort", "skip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One recorded line: where in which run (`run`, `seq`, `ts`), and what (`event`)."""
+
+    v: int
+    run: str
+    seq: int
+    ts: str
+    event: Event | Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Message):
+    """What the caller asked for, as far as it decides how the run goes on."""
+
+    directory: VolatileText
+    catalog: str | None = None
+    schema: str | None = None
+    host: VolatileText | None = None
+    http_path: VolatileText | None = None
+    auth: str | None = None
+    """Kind of credential (`pat`, `oauth`, `local`), never the credential."""
+    max_iterations: int | None = None
+    """Overrides the limit of every loop of the plan."""
+    prompt_timeout_ms: int = 900_000
+    on_unanswered: Unanswered = "suspend"
+    skip_loop: bool = False
+    optimize: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Message):
+    """First line of every process: who speaks, which run, and how to answer it."""
+
+    type: Literal["hello"] = "hello"
+    protocol: str
+    tool: str = "dwx"
+    tool_version: VolatileText
+    run_dir: VolatileText | None
+    pid: VolatileInt
+    view: Annotated[View, VOLATILE]
+    argv: Annotated[tuple[str, ...] | Cut, VOLATILE]
+    """The command line, secrets masked."""
+    segment: int
+    """1, or 2 and more after a resume."""
+    answer_with: VolatileText | None
+    """The exact way to answer a prompt of this run."""
+    settings: Settings | None
+    """`None` only where the command line itself could not be understood."""
