@@ -1,6 +1,6 @@
 """The least a program can do: connect, execute the given statements in order, close.
 
-Arguments: the warehouse's address, a file with its token, a JSON file with the statements.
+Arguments: the warehouse's connection URI, a file with its token, a JSON file with the statements.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def _costs(folder: Path, server: dict[str, str], customers: int) -> tuple[list[C
     process(run, env=environment)
     statements = folder / "statements.json"
     statements.write_text(json.dumps(_statements(folder, customers)))
-    bare = [sys.executable, BARE_LOOP, server["uri"], server["token_file"], str(statements)]
+    connection = server["uri"] + server["http_path"]
+    bare = [sys.executable, BARE_LOOP, connection, server["token_file"], str(statements)]
     process(bare)
     both = [(process(run, env=environment), process(bare)) for _ in range(RUNS)]
     return [ours for ours, _ in both], [theirs for _, theirs in both]

@@ -240,7 +240,10 @@ class _Process:
         runner = Runner(state, record, world)
         if args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
-        return anyio.run(runner.run)
+        try:
+            return anyio.run(runner.run)
+        except Exception as exc:  # noqa: BLE001 - the outermost edge: there is always a last line
+            return runner.crashed(exc)
 
     def _hello(self, run_dir: str | None) -> Hello:
         return _hello(

@@ -62,14 +62,14 @@ def aggregate(*names: str) -> Callable[[Maker], Maker]:
     return enter
 
 
-def _plain(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _plain(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     return _call(ctx, node, scope)
 
 
 SPECIAL[""] = _plain
 
 
-def _call(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _call(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     over: exp.Window | None = None
     only: list[str] = []
     ignore, order_node = False, None
@@ -113,11 +113,11 @@ def _call(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
     return Value(core.wrap(lambda sql: sql + tail, core.sql), core.type)
 
 
-def _order(ctx: Expressions, node: exp.Expression, scope: Scope) -> str:
+def _order(ctx: Expressions, node: exp.Expr, scope: Scope) -> str:
     return "ORDER BY " + ", ".join(ordered(ctx, o, scope) for o in node.expressions)
 
 
-def ordered(ctx: Expressions, node: exp.Expression, scope: Scope) -> str:
+def ordered(ctx: Expressions, node: exp.Expr, scope: Scope) -> str:
     """One ORDER BY item; NULL sorts as the smallest value unless the author says otherwise."""
     if not isinstance(node, exp.Ordered):
         node = exp.Ordered(this=node, desc=False, nulls_first=True)
@@ -136,7 +136,7 @@ def _window(ctx: Expressions, node: exp.Window, scope: Scope) -> str:
     return window_body(ctx, node, scope)
 
 
-def window_body(ctx: Expressions, node: exp.Expression, scope: Scope) -> str:
+def window_body(ctx: Expressions, node: exp.Expr, scope: Scope) -> str:
     parts = []
     if node.args.get("partition_by"):
         keys = ", ".join(v.sql for v in ctx.values(node.args["partition_by"], scope))
@@ -384,7 +384,7 @@ aggregate("nth_value")(_shifted("nth_value"))
 
 
 @special("grouping", "grouping_id")
-def _grouping(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _grouping(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     args = [v.sql for v in ctx.values(list(node.expressions), scope)]
     if not args:
         args = list(dict.fromkeys(v.sql for v in scope.grouping))

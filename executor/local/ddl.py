@@ -100,7 +100,7 @@ def _parameters(clustering: list[str], properties: dict[str, str]) -> dict[str, 
             "properties": json.dumps(properties), "clusterBy": json.dumps(clustering)}  # fmt: skip
 
 
-def _is_column(node: exp.Expression) -> bool:
+def _is_column(node: exp.Expr) -> bool:
     if isinstance(node, exp.ColumnDef):
         return True
     if isinstance(node, (exp.PrimaryKey, exp.ForeignKey, exp.Constraint)):
@@ -264,7 +264,7 @@ _OPERATIONS = {exp.ColumnDef: "ADD COLUMNS", exp.Schema: "ADD COLUMNS", exp.Drop
                exp.RenameColumn: "RENAME COLUMN"}  # fmt: skip
 
 
-def _alteration(work: Execution, action: exp.Expression, columns: list[Column]) -> str:
+def _alteration(work: Execution, action: exp.Expr, columns: list[Column]) -> str:
     if isinstance(action, exp.ColumnDef):
         return f"ADD COLUMN {_column_def(work, action)}"
     if isinstance(action, exp.Schema) and len(action.expressions) == 1:

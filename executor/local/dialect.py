@@ -46,7 +46,7 @@ def tokens(sql: str) -> list[sqlglot.Token]:
 
 
 @functools.lru_cache(maxsize=512)
-def _parse(sql: str) -> exp.Expression | SqlError:
+def _parse(sql: str) -> exp.Expr | SqlError:
     try:
         trees = [t for t in sqlglot.parse(sql, read=Warehouse) if t is not None]
     except TokenError as exc:
@@ -94,7 +94,7 @@ _STATEMENTS = (
 )
 
 
-def parse(sql: str) -> exp.Expression:
+def parse(sql: str) -> exp.Expr:
     """The tree of one statement. Raises SqlError with line and position."""
     found = _parse(sql)
     if isinstance(found, SqlError):
@@ -116,7 +116,7 @@ def parse(sql: str) -> exp.Expression:
     return found
 
 
-def position_of(node: exp.Expression) -> tuple[int | None, int | None]:
+def position_of(node: exp.Expr) -> tuple[int | None, int | None]:
     """Where the first identifier below ``node`` stands: line from 1, column from 0."""
     for part in node.walk():
         line, col = part.meta.get("line"), part.meta.get("col")

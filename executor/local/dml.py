@@ -21,7 +21,7 @@ def counted(*names: str) -> list[Column]:
     return [Column(n, t.BIGINT) for n in names]
 
 
-def target(work: Execution, node: exp.Expression) -> tuple[Path3, list[Column]]:
+def target(work: Execution, node: exp.Expr) -> tuple[Path3, list[Column]]:
     """The table a statement writes, with its columns. Raises where it is missing or a view."""
     path = work.path_of(node)
     columns = (
@@ -189,7 +189,7 @@ def update(work: Execution, node: exp.Update) -> Result:
 
 
 def _assignments(
-    work: Execution, nodes: list[exp.Expression], columns: list[Column], scope: Scope
+    work: Execution, nodes: list[exp.Expr], columns: list[Column], scope: Scope
 ) -> str:
     by_name = {c.name.lower(): c for c in columns}
     parts = []
@@ -277,7 +277,7 @@ def _refuse_double_matches(
 
 
 def _action(
-    work: Execution, then: exp.Expression, columns: list[Column], source: Relation, scope: Scope
+    work: Execution, then: exp.Expr, columns: list[Column], source: Relation, scope: Scope
 ) -> str:
     if isinstance(then, exp.Var) and then.name.upper() == "DELETE":
         return "DELETE"

@@ -123,7 +123,7 @@ class Execution:
 
     # names ---------------------------------------------------------------------------------
 
-    def path_of(self, node: exp.Expression) -> tuple[str, str, str]:
+    def path_of(self, node: exp.Expr) -> tuple[str, str, str]:
         table = node.find(exp.Table) if not isinstance(node, exp.Table) else node
         if table is None:
             raise SqlError("PARSE_SYNTAX_ERROR", "A table name is needed.", line=1, position=0)
@@ -181,7 +181,7 @@ class Execution:
         lookup: Callable[[exp.Table], Source] = self.lookup
         return Queries(lookup, self.params, facts)
 
-    def query(self, node: exp.Expression) -> tuple[str, list[Column]]:
+    def query(self, node: exp.Expr) -> tuple[str, list[Column]]:
         """A whole query: DuckDB SQL and its columns, checked for types we cannot name."""
         sql, columns = self.queries().query(node, Scope())
         return sql, columns

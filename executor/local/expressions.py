@@ -18,8 +18,8 @@ from executor.local.scope import Column, Scope, fields
 from executor.local.sqltypes import SqlType
 from executor.local.values import Value, cast, implicit, string_literal, unify
 
-Query = Callable[[exp.Expression, Scope], tuple[str, list[Column]]]
-Calls = Callable[["Expressions", str, exp.Expression, Scope], Value]
+Query = Callable[[exp.Expr, Scope], tuple[str, list[Column]]]
+Calls = Callable[["Expressions", str, exp.Expr, Scope], Value]
 
 
 class Expressions:
@@ -34,7 +34,7 @@ class Expressions:
         self.facts = facts  # catalog, schema, user: what current_…() answers
         self._positional = 0
 
-    def value(self, node: exp.Expression, scope: Scope) -> Value:
+    def value(self, node: exp.Expr, scope: Scope) -> Value:
         method = self._METHODS.get(type(node))
         if method is None:
             for kind, candidate in self._METHODS.items():
@@ -59,10 +59,10 @@ class Expressions:
             return Value(f"(NOT {found.sql})", t.BOOLEAN)
         return found
 
-    def values(self, nodes: list[exp.Expression], scope: Scope) -> list[Value]:
+    def values(self, nodes: list[exp.Expr], scope: Scope) -> list[Value]:
         return [self.value(n, scope) for n in nodes]
 
-    def condition(self, node: exp.Expression, scope: Scope, *, what: str = "") -> str:
+    def condition(self, node: exp.Expr, scope: Scope, *, what: str = "") -> str:
         """A truth value; ``what`` names the clause whose error class has a name of its own."""
         value = self.value(node, scope)
         if value.type is not None and value.type.name not in ("boolean", "void"):
@@ -123,7 +123,7 @@ class Expressions:
 
     def _dot(self, node: exp.Dot, scope: Scope) -> Value:
         parts: list[str] = []
-        inner: exp.Expression = node
+        inner: exp.Expr = node
         while isinstance(inner, exp.Dot):
             parts.append(inner.expression.name)
             inner = inner.this
@@ -261,7 +261,7 @@ class Expressions:
         inner, _ = self.query(node.this, scope.inner())
         return Value(f"EXISTS ({inner})", t.BOOLEAN)
 
-    def _subquery(self, node: exp.Expression, scope: Scope) -> Value:
+    def _subquery(self, node: exp.Expr, scope: Scope) -> Value:
         inner, columns = self.query(node, scope.inner())
         if len(columns) != 1:
             raise SqlError(
@@ -271,7 +271,7 @@ class Expressions:
             )
         return Value(f"({inner})", columns[0].type)
 
-    def _like(self, node: exp.Expression, scope: Scope) -> Value:
+    def _like(self, node: exp.Expr, scope: Scope) -> Value:
         escape = "\\"
         if isinstance(node, exp.Escape):
             given = self.value(node.expression, scope)
@@ -284,11 +284,11 @@ class Expressions:
         right = implicit(self.value(node.expression, scope), t.STRING)
         return Value(f"({left.sql} {word} {right.sql} ESCAPE {t.text(escape)})", t.BOOLEAN)
 
-    def _rlike(self, node: exp.Expression, scope: Scope) -> Value:
+    def _rlike(self, node: exp.Expr, scope: Scope) -> Value:
         call = exp.Anonymous(this="regexp_like", expressions=[node.this, node.expression])
         return self.call(self, "regexp_like", call, scope)
 
-    def _concat(self, node: exp.Expression, scope: Scope) -> Value:
+    def _concat(self, node: exp.Expr, scope: Scope) -> Value:
         parts = list(node.flatten()) if isinstance(node, exp.DPipe) else node.expressions
         call = exp.Anonymous(this="concat", expressions=list(parts))
         return self.call(self, "concat", call, scope)
@@ -378,12 +378,12 @@ class Expressions:
     def _anonymous(self, node: exp.Anonymous, scope: Scope) -> Value:
         return self.call(self, str(node.this).lower(), node, scope)
 
-    def _keyword_call(self, node: exp.Expression, scope: Scope) -> Value:
+    def _keyword_call(self, node: exp.Expr, scope: Scope) -> Value:
         name = self._KEYWORDS[type(node)]
         args = [a for a in (node.args.get("this"), node.args.get("expression")) if a is not None]
         return self.call(self, name, exp.Anonymous(this=name, expressions=args), scope)
 
-    def _wrapped_aggregate(self, node: exp.Expression, scope: Scope) -> Value:
+    def _wrapped_aggregate(self, node: exp.Expr, scope: Scope) -> Value:
         return self.call(self, "", node, scope)
 
     def _tuple(self, node: exp.Tuple, scope: Scope) -> Value:
@@ -503,7 +503,7 @@ _READ: dict[type, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def _shown(node: exp.Expression) -> str:
+def _shown(node: exp.Expr) -> str:
     return '"' + str(node.sql(dialect="databricks"))[:120] + '"'
 
 

@@ -24,7 +24,7 @@ from executor.local.sqltypes import SqlType
 from executor.local.values import Value, implicit
 
 Build = Callable[[list[Value]], Value]
-Special = Callable[[Expressions, exp.Expression, Scope], Value]
+Special = Callable[[Expressions, exp.Expr, Scope], Value]
 
 _KINDS = {
     "s": t.STRING,
@@ -149,7 +149,7 @@ def _check(value: Value, good: bool, name: str, wanted: str) -> Value:
     )
 
 
-def call(ctx: Expressions, name: str, node: exp.Expression, scope: Scope) -> Value:
+def call(ctx: Expressions, name: str, node: exp.Expr, scope: Scope) -> Value:
     """Translate a call. ``name`` is empty for an aggregate wrapped in OVER, FILTER, ..."""
     if not name:
         return SPECIAL[""](ctx, node, scope)

@@ -21,12 +21,12 @@ GENERATORS = (
 )
 
 
-def is_generator(node: exp.Expression) -> bool:
+def is_generator(node: exp.Expr) -> bool:
     inner = node.this if isinstance(node, (exp.Alias, exp.Aliases)) else node
     return isinstance(inner, exp.Anonymous) and str(inner.this).lower() in GENERATORS
 
 
-def projected(ctx: Expressions, node: exp.Expression, scope: Scope) -> list[tuple[str, Value]]:
+def projected(ctx: Expressions, node: exp.Expr, scope: Scope) -> list[tuple[str, Value]]:
     """The columns a generator gives, each as an unnest() beside the others."""
     names: list[str] = []
     if isinstance(node, exp.Alias):
@@ -45,7 +45,7 @@ def projected(ctx: Expressions, node: exp.Expression, scope: Scope) -> list[tupl
 
 
 def _columns(
-    ctx: Expressions, node: exp.Expression, scope: Scope, *, outer: bool
+    ctx: Expressions, node: exp.Expr, scope: Scope, *, outer: bool
 ) -> list[tuple[str, Value]]:
     name = str(node.this).lower().removesuffix("_outer")
     if len(node.expressions) != 1:

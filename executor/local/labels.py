@@ -12,7 +12,7 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def label(node: exp.Expression) -> str:
+def label(node: exp.Expr) -> str:
     """The column name of one item of a select list."""
     if isinstance(node, exp.Alias):
         return node.alias
@@ -23,7 +23,7 @@ def label(node: exp.Expression) -> str:
     return _shown(node)
 
 
-def _shown(node: exp.Expression) -> str:
+def _shown(node: exp.Expr) -> str:
     if isinstance(node, exp.Column):
         return ".".join(p.name for p in node.parts)
     if isinstance(node, exp.Literal):

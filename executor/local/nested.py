@@ -24,7 +24,7 @@ define("array", (0, 9999), "a", _array)
 
 
 @special("struct", "named_struct")
-def _struct(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _struct(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     pairs: list[tuple[str, Value]] = []
     args = list(node.expressions)
     if str(node.this).lower() == "named_struct":
@@ -334,7 +334,7 @@ define("array_join", (2, 3), "As", _array_join)
 
 
 @special("reverse")
-def _reverse(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _reverse(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     (v,) = ctx.values(list(node.expressions), scope)
     if v.type is not None and v.type.name == "array":
         return Value(f"list_reverse({v.sql})", v.type)
@@ -382,7 +382,7 @@ define("sequence", (2, 3), "a", _sequence)
 
 
 @special("arrays_zip")
-def _arrays_zip(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _arrays_zip(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     values = ctx.values(list(node.expressions), scope)
     names = [
         n.name if isinstance(n, exp.Column) else str(i) for i, n in enumerate(node.expressions)
@@ -401,7 +401,7 @@ def _arrays_zip(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 # lambdas ------------------------------------------------------------------------------------
 
 
-def _body(ctx: Expressions, node: exp.Expression, scope: Scope, given: list[Value]) -> Value:
+def _body(ctx: Expressions, node: exp.Expr, scope: Scope, given: list[Value]) -> Value:
     """The body of a lambda whose parameters stand for ``given``."""
     if not isinstance(node, exp.Lambda):
         raise mismatch("A lambda function is needed here.")
@@ -418,11 +418,11 @@ def _body(ctx: Expressions, node: exp.Expression, scope: Scope, given: list[Valu
     return ctx.value(node.this, inner)
 
 
-def _arguments(node: exp.Expression) -> list[exp.Expression]:
+def _arguments(node: exp.Expr) -> list[exp.Expr]:
     return list(node.expressions)
 
 
-def _over_items(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[Value, str, Value]:
+def _over_items(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, str, Value]:
     """The array, the DuckDB lambda head and the translated body of f(array, lambda)."""
     source, function = _arguments(node)
     base = ctx.value(source, scope)
@@ -434,7 +434,7 @@ def _over_items(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[V
 
 
 @special("transform")
-def _transform(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _transform(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, head, body = _over_items(ctx, node, scope)
     return Value(
         f"list_transform({base.sql}, lambda {head}: {_typed(body)})", t.array(body.type or t.VOID)
@@ -442,25 +442,25 @@ def _transform(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("filter")
-def _filter(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _filter(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, head, body = _over_items(ctx, node, scope)
     return Value(f"list_filter({base.sql}, lambda {head}: {body.sql})", base.type)
 
 
 @special("exists", "any_match")
-def _exists(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _exists(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, head, body = _over_items(ctx, node, scope)
     return Value(f"spark_any(list_transform({base.sql}, lambda {head}: {body.sql}))", t.BOOLEAN)
 
 
 @special("forall")
-def _forall(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _forall(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, head, body = _over_items(ctx, node, scope)
     return Value(f"spark_all(list_transform({base.sql}, lambda {head}: {body.sql}))", t.BOOLEAN)
 
 
 @special("aggregate", "reduce")
-def _aggregate(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _aggregate(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     parts = _arguments(node)
     base, start = ctx.value(parts[0], scope), ctx.value(parts[1], scope)
     if start.type is None:
@@ -492,7 +492,7 @@ def _aggregate(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("zip_with")
-def _zip_with(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _zip_with(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     first, second, function = _arguments(node)
     a, b = ctx.value(first, scope), ctx.value(second, scope)
     pair = fresh("p")
@@ -506,7 +506,7 @@ def _zip_with(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
     )
 
 
-def _map_lambda(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[Value, str, Value]:
+def _map_lambda(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, str, Value]:
     source, function = _arguments(node)
     base = ctx.value(source, scope)
     if base.type is None or base.type.name != "map":
@@ -517,7 +517,7 @@ def _map_lambda(ctx: Expressions, node: exp.Expression, scope: Scope) -> tuple[V
 
 
 @special("map_filter", "transform_values", "transform_keys")
-def _map_higher(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _map_higher(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, one, body = _map_lambda(ctx, node, scope)
     assert base.type is not None
     key, item = base.type.args
@@ -538,7 +538,7 @@ def _map_higher(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("array_sort")
-def _array_sort(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _array_sort(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     parts = _arguments(node)
     base = ctx.value(parts[0], scope)
     if len(parts) == 1:

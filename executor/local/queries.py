@@ -43,7 +43,7 @@ class Queries:
         self.lookup = lookup
         self.expressions = Expressions(self.query, call, params, facts)
 
-    def query(self, node: exp.Expression, scope: Scope) -> tuple[str, list[Column]]:
+    def query(self, node: exp.Expr, scope: Scope) -> tuple[str, list[Column]]:
         """SQL and output columns of ``node``; ``scope`` is fresh, its parent is what surrounds."""
         with_sql = self._ctes(node.args.get("with_") or node.args.get("with"), scope)
         if isinstance(node, exp.Subquery):
@@ -65,7 +65,7 @@ class Queries:
         sql, columns = self._select(node, scope)
         return with_sql + sql, columns
 
-    def _ctes(self, node: exp.Expression | None, scope: Scope) -> str:
+    def _ctes(self, node: exp.Expr | None, scope: Scope) -> str:
         if node is None:
             return ""
         parts = []
@@ -155,9 +155,9 @@ class Queries:
         body = " ".join(["SELECT", distinct + ", ".join(items), from_sql, *clauses]).strip()
         return body + tail, columns
 
-    def _expanded(self, nodes: list[exp.Expression], scope: Scope) -> list[exp.Expression | Column]:
+    def _expanded(self, nodes: list[exp.Expr], scope: Scope) -> list[exp.Expr | Column]:
         """The select list with every star written out."""
-        out: list[exp.Expression | Column] = []
+        out: list[exp.Expr | Column] = []
         for node in nodes:
             star = node if isinstance(node, exp.Star) else None
             qualifier: list[str] = []
@@ -180,7 +180,7 @@ class Queries:
         return out
 
     def _projections(
-        self, nodes: list[exp.Expression | Column], scope: Scope
+        self, nodes: list[exp.Expr | Column], scope: Scope
     ) -> tuple[list[Column], list[str]]:
         columns: list[Column] = []
         items: list[str] = []
@@ -209,7 +209,7 @@ class Queries:
             return "GROUP BY ALL"
         keys: list[str] = []
 
-        def key(item: exp.Expression) -> str:
+        def key(item: exp.Expr) -> str:
             if isinstance(item, exp.Literal) and not item.is_string:
                 place = int(item.name)
                 if not 1 <= place <= len(node.expressions):
@@ -252,7 +252,7 @@ class Queries:
         return "GROUP BY " + ", ".join(keys + sets)
 
     @staticmethod
-    def _grouping_sets(item: exp.Expression, key: Callable[[exp.Expression], str]) -> str:
+    def _grouping_sets(item: exp.Expr, key: Callable[[exp.Expr], str]) -> str:
         parts = []
         for one in item.expressions:
             text = key(one)
@@ -262,7 +262,7 @@ class Queries:
         return f"GROUPING SETS ({', '.join(parts)})"
 
     @staticmethod
-    def _aliased(item: exp.Expression, node: exp.Select, scope: Scope) -> exp.Expression | None:
+    def _aliased(item: exp.Expr, node: exp.Select, scope: Scope) -> exp.Expr | None:
         """GROUP BY alias: the aliased expression, where no column of that name exists."""
         if not isinstance(item, exp.Column) or len(item.parts) > 1:
             return None
@@ -279,7 +279,7 @@ class Queries:
         return None
 
     def _tail(
-        self, node: exp.Expression, scope: Scope, columns: list[Column], *, distinct: bool = False
+        self, node: exp.Expr, scope: Scope, columns: list[Column], *, distinct: bool = False
     ) -> str:
         """ORDER BY, LIMIT, OFFSET. SORT BY and CLUSTER BY order too, DISTRIBUTE BY does nothing."""
         parts: list[str] = []
@@ -302,7 +302,7 @@ class Queries:
         return (" " + " ".join(parts)) if parts else ""
 
     def _order_item(
-        self, item: exp.Expression, scope: Scope, columns: list[Column], whole: bool
+        self, item: exp.Expr, scope: Scope, columns: list[Column], whole: bool
     ) -> str:
         target = item.this if isinstance(item, exp.Ordered) else item
         nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
@@ -335,7 +335,7 @@ class Queries:
 
     # FROM ----------------------------------------------------------------------------------
 
-    def _from(self, frm: exp.Expression, node: exp.Select, scope: Scope) -> str:
+    def _from(self, frm: exp.Expr, node: exp.Select, scope: Scope) -> str:
         sql = self._relation(frm.this, scope)
         for join in node.args.get("joins") or []:
             sql += self._join(join, scope)
@@ -343,7 +343,7 @@ class Queries:
             sql += lateral_view(self.expressions, lateral, scope)
         return "FROM " + sql
 
-    def _relation(self, node: exp.Expression, scope: Scope) -> str:
+    def _relation(self, node: exp.Expr, scope: Scope) -> str:
         """Translate one relation and enter it in ``scope``."""
         _read_all(node, _RELATION)
         if node.args.get("sample") or node.args.get("pivots"):
@@ -559,7 +559,7 @@ _RELATION = ("this", "db", "catalog", "alias", "joins", "laterals", "version", "
              "view", "with_", "ordinality")  # fmt: skip
 
 
-def _read_all(node: exp.Expression, known: tuple[str, ...]) -> None:
+def _read_all(node: exp.Expr, known: tuple[str, ...]) -> None:
     """Refuse a part of ``node`` that nothing here reads: it would be lost in silence."""
     for name, given in node.args.items():
         if given and name not in known:
@@ -579,7 +579,7 @@ def _renamed(columns: list[Column], names: list[str]) -> list[Column]:
     return [Column(n, c.type, c.sql) for n, c in zip(names, columns, strict=True)]
 
 
-def _aliased_query(body: str, columns: list[Column], node: exp.Expression) -> tuple[Relation, str]:
+def _aliased_query(body: str, columns: list[Column], node: exp.Expr) -> tuple[Relation, str]:
     alias_node = node.args.get("alias")
     renames = (
         [c.name for c in (alias_node.args.get("columns") or [])] if alias_node is not None else []

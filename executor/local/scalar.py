@@ -265,7 +265,7 @@ define("typeof", 1, "a", _typeof)
     "current_version",
     "version",
 )
-def _fact(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _fact(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     name = str(node.this).lower()
     key = {
         "current_database": "current_schema",
@@ -436,7 +436,7 @@ def _hex(v: Value) -> Value:
 
 
 @special("sha2")
-def _sha2(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _sha2(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     text, bits = ctx.values(list(node.expressions), scope)
     if not bits.const or bits.const[0] not in (0, 256):
         raise unsupported("SHA2", "sha2 with any bit length but 0 and 256")
@@ -444,7 +444,7 @@ def _sha2(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("conv")
-def _conv(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _conv(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     number, source, target = ctx.values(list(node.expressions), scope)
     if not (source.const and target.const):
         raise unsupported("CONV", "conv with bases that are not literals")
@@ -456,7 +456,7 @@ def _conv(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("concat")
-def _concat(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _concat(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     values = ctx.values(list(node.expressions), scope)
     if any(v.type is not None and v.type.name == "array" for v in values):
         values, kind = unify(values)

@@ -208,7 +208,7 @@ _FROM_AST = {
 }
 
 
-def from_ast(node: exp.Expression) -> SqlType | None:
+def from_ast(node: exp.Expr) -> SqlType | None:
     """Read a type from the syntax tree of a Databricks statement; None for one we lack."""
     if not isinstance(node, exp.DataType):
         return None

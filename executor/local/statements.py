@@ -40,7 +40,7 @@ def execute(work: Execution, sql: str) -> Result:
         raise
 
 
-def _run(work: Execution, tree: exp.Expression) -> Result:
+def _run(work: Execution, tree: exp.Expr) -> Result:
     match tree:
         case exp.Create():
             return ddl.create(work, tree)

@@ -15,19 +15,19 @@ _UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 
 
 @special("current_timestamp", "now", "localtimestamp")
-def _now(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _now(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     if str(node.this).lower() == "localtimestamp":
         return Value("CAST(now() AS TIMESTAMP)", t.TIMESTAMP_NTZ)
     return Value("now()", t.TIMESTAMP)
 
 
 @special("current_date", "curdate")
-def _today(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _today(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     return Value("CAST(now() AS DATE)", t.DATE)
 
 
 @special("current_timezone")
-def _zone(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _zone(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     return Value("'Etc/UTC'", t.STRING)
 
 
@@ -64,7 +64,7 @@ define(
 )
 
 
-def _unit(node: exp.Expression) -> str:
+def _unit(node: exp.Expr) -> str:
     name = node.name.lower().rstrip("s")
     if name not in _UNITS:
         raise unsupported("DATETIME_UNIT", f"the unit {node.name}")
@@ -72,7 +72,7 @@ def _unit(node: exp.Expression) -> str:
 
 
 @special("date_add", "dateadd", "timestampadd", "date_sub")
-def _date_add(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _date_add(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     args, name = list(node.expressions), str(node.this).lower()
     if len(args) == 3:
         unit = _unit(args[0])
@@ -89,7 +89,7 @@ def _date_add(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
 
 
 @special("datediff", "date_diff", "timestampdiff")
-def _date_diff(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _date_diff(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     args = list(node.expressions)
     if len(args) == 2:
         a, b = (implicit(v, t.DATE) for v in ctx.values(args, scope))
@@ -237,7 +237,7 @@ def _unix(v: list[Value]) -> Value:
 
 
 @special("unix_timestamp")
-def _unix_timestamp(ctx: Expressions, node: exp.Expression, scope: Scope) -> Value:
+def _unix_timestamp(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     values = ctx.values(list(node.expressions), scope)
     if not values:
         return Value("CAST(floor(epoch_us(now()) / 1000000) AS BIGINT)", t.BIGINT)

@@ -20,6 +20,9 @@ TOKEN_VARIABLES = ("DATABRICKS_TOKEN",)
 CATALOG_VARIABLES = ("DATABRICKS_CATALOG",)
 SCHEMA_VARIABLES = ("DATABRICKS_SCHEMA",)
 
+_LOOPBACK = r"http://(?:127\.0\.0\.1|localhost):\d+(?:/|$)"
+"""The embedded warehouse, served by another process of this machine."""
+
 AUTH_TYPES = ("pat", "oauth")
 
 
@@ -79,9 +82,11 @@ def resolve(
     warnings: list[Notice] = []
     host = _host(flags.server_hostname, environ, problems)
     path = _path(flags.http_path, environ, problems)
+    local = host if host.startswith("http://") else None
     target = Target(
-        host=host,
+        host=host.removeprefix("http://"),
         http_path=path,
+        uri=f"{local}{path}" if local is not None else None,
         catalog=_first(flags.catalog, environ, CATALOG_VARIABLES),
         schema=_first(flags.schema, environ, SCHEMA_VARIABLES),
     )
@@ -154,6 +159,17 @@ def _host(flag: str | None, environ: Mapping[str, str], problems: list[Problem])
             )
         )
         return ""
+    loopback = re.match(_LOOPBACK, given.lower())
+    if loopback is not None:
+        return loopback[0].rstrip("/")
+    if given.lower().startswith("http://"):
+        problems.append(
+            Problem(
+                f"{given!r} would send the token over the network in the clear.",
+                "Give the host without http://; only the embedded warehouse of this machine "
+                "(http://127.0.0.1:PORT) is reached like that.",
+            )
+        )
     bare = re.sub(r"^[a-z]+://", "", given, flags=re.IGNORECASE)
     bare = re.split(r"[/?#]", bare, maxsplit=1)[0].removesuffix(":443").lower()
     if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", bare):

@@ -32,6 +32,8 @@ class Record:
         self._view = view
         self._mask = mask
         self._hurry = False
+        self.seq = 0
+        """Number of the last entry recorded, or shown where nothing can be recorded."""
 
     def append(self, entry: Entry, *, durable: bool) -> None:
         """Records and shows one event. Errors: `OSError` if it cannot be recorded."""
@@ -40,10 +42,19 @@ class Record:
             return
         line = self._journal.line(entry)
         self._journal.append(line, durable=durable)
+        self.seq = entry.seq
         self._show(entry, line)
+
+    def append_or_show(self, entry: Entry) -> None:
+        """Records and shows an event if that can be done, else only shows it."""
+        try:
+            self.append(entry, durable=True)
+        except OSError:
+            self.show_only(entry)
 
     def show_only(self, entry: Entry) -> None:
         """Shows an event that cannot be recorded."""
+        self.seq = entry.seq
         self._show(entry, encode_fitting(entry, _nowhere, self._mask))
 
     def hurry(self) -> None:

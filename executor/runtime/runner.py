@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -49,7 +49,7 @@ from executor.core.inputs import (
     Undecidable,
 )
 from executor.core.machine import step
-from executor.core.state import Ended, Executing, State
+from executor.core.state import Executing, State
 from executor.core.statements import planned_statement
 from executor.runtime import faults
 from executor.runtime.record import Record
@@ -60,6 +60,7 @@ from executor.warehouse.port import Request, Warehouse
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
 from protocol.errors import LineTooLong, ProtocolFault
 from protocol.events import Plan
+from protocol.exit_codes import INTERNAL
 from protocol.framing import LineFramer
 
 HEARTBEAT_SECONDS = 30
@@ -101,6 +102,7 @@ class Runner:
         self._timers: dict[str, anyio.CancelScope] = {}
         self._busy_since = datetime.now(UTC)
         self._exit_code: int | None = None
+        self._worker: SessionWorker | None = None
 
     async def run(self) -> int:
         """Runs to the last line and returns the exit code."""
@@ -112,8 +114,6 @@ class Runner:
             anyio.from_thread.run_sync(send.send_nowait, given, token=token)
 
         self._deliver = deliver
-        warehouse = self._world.warehouse(deliver)
-        self._worker = SessionWorker(warehouse, deliver, self._crashed_elsewhere)
         with ExitStack() as stack:
             stack.enter_context(send)
             stack.enter_context(receive)
@@ -131,6 +131,11 @@ class Runner:
         assert self._exit_code is not None
         return self._exit_code
 
+    def crashed(self, error: Exception) -> int:
+        """Writes the last line of a run that a defect of ours ended; returns the exit code."""
+        self._break(self._state, Broken("internal", faults.internal(error)))
+        return INTERNAL
+
     def reader_gone(self) -> None:
         """The reader of stdout is gone and the caller wants the run to end then. Any thread."""
         self._deliver(StopRequested("stdout_closed", "now"))
@@ -143,24 +148,27 @@ class Runner:
 
     def _feed(self, given: Input) -> None:
         masked: Input = self._world.mask.masked(given)
+        before = self._state
         try:
-            self._state, effects = step(self._state, masked, now())
+            self._state, effects = step(before, masked, now())
             for effect in effects:
                 self._perform(effect)
         except OSError as exc:  # only the record touches files while effects are performed
-            self._break(Broken("record", faults.record_broken(exc)))
-        except Exception as exc:  # noqa: BLE001 - the outermost edge: whatever it is, say so and end
-            self._break(Broken("internal", faults.internal(exc)))
+            self._break(before, Broken("record", faults.record_broken(exc)))
+        except Exception as exc:  # noqa: BLE001 - the outermost edge: say so, whatever it is
+            self._break(before, Broken("internal", faults.internal(exc)))
 
-    def _break(self, broken: Broken) -> None:
-        """Ends a run that cannot go on; the last line goes to stdout if nowhere else."""
-        self._worker.cancel()
-        if isinstance(self._state.phase, Ended):
-            self._exit_code = self._state.phase.exit_code
-        self._state, effects = step(self._state, broken, now())
+    def _break(self, before: State, broken: Broken) -> None:
+        """Ends a run that cannot go on; the last line goes to stdout if nowhere else.
+
+        What the failed step wanted beyond what was recorded has not happened.
+        """
+        if self._worker is not None:
+            self._worker.cancel()
+        self._state, effects = step(replace(before, seq=self._record.seq), broken, now())
         for effect in effects:
             if isinstance(effect, Emit):
-                self._record.show_only(effect.entry)
+                self._record.append_or_show(effect.entry)
             elif isinstance(effect, Finish):
                 self._exit_code = effect.exit_code
 
@@ -227,9 +235,11 @@ class Runner:
             case ReadPlan():
                 self._in_thread(self._load)
             case OpenSession():
+                warehouse = self._world.warehouse(self._deliver)
+                self._worker = SessionWorker(warehouse, self._deliver, self._crashed_elsewhere)
                 self._worker.open()
             case CloseSession():
-                self._worker.close()
+                self._session().close()
             case ReadFile(file):
                 self._in_thread(lambda: self._reload(file))
             case GenerateFile(loop, iteration, last):
@@ -237,7 +247,7 @@ class Runner:
             case Execute():
                 self._execute(effect)
             case CancelRunning():
-                self._worker.cancel()
+                self._session().cancel()
             case SetTimer(prompt, at):
                 self._timers[prompt] = anyio.CancelScope()
                 self._tasks.start_soon(self._wait_until, prompt, at)
@@ -249,6 +259,10 @@ class Runner:
                 self._exit_code = exit_code
             case _ as unreachable:
                 assert_never(unreachable)
+
+    def _session(self) -> SessionWorker:
+        assert self._worker is not None, "nothing is asked of a session before it is opened"
+        return self._worker
 
     def _execute(self, effect: Execute) -> None:
         phase = self._state.phase
@@ -269,7 +283,7 @@ class Runner:
             "attempt": str(effect.attempt),
         }
         request = Request(effect.statement, sql, effect.kind, effect.target, tags)
-        self._worker.execute(
+        self._session().execute(
             request,
             path=file.path if file is not None else None,
             planned=planned,

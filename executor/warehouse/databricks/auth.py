@@ -26,6 +26,8 @@ class Target:
     http_path: str
     catalog: str | None = None
     schema: str | None = None
+    uri: str | None = None
+    """Address without TLS: an embedded warehouse on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class DatabricksWarehouse:
         self._start_budget_s = start_budget_s
         self._statement_timeout_s = statement_timeout_s
         self._cancel_budget_s = cancel_budget_s
-        self._uri = uri
+        self._uri = uri or target.uri
         self._waiting = waiting
 
     def open(self, cancel: Event) -> DatabricksSession:
