@@ -45,6 +45,8 @@ def _show(log: Path) -> int:
     verdict = classify(log, alive=None)
     if verdict.state not in ("complete", "suspended"):
         print(f"! The log is {verdict.state}: {verdict.detail}")
+        for name in (*verdict.open_files, *verdict.open_statements, *verdict.open_prompts):
+            print(f"! Open when it ended: {name}")
     return SUCCEEDED
 
 

@@ -17,7 +17,7 @@ from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions, exact_quotient
 from executor.local.functions import SPECIAL, call, special
-from executor.local.nested import sort_key
+from executor.local.ordering import sort_key
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
 from executor.local.values import Value, cast, implicit

@@ -213,7 +213,8 @@ class Expressions:
             raise mismatch("Maps cannot be compared.")
         (left, right), kind = unify([left, right])
         if kind is not None and kind.nested and sign in ("<", "<=", ">", ">="):
-            raise unsupported("COMPARISON_OF_STRUCTS", "ordering comparisons of arrays and structs")
+            # A NULL field is smallest in Spark and greatest in DuckDB: compare keys instead.
+            return Value(f"({key_or_null(left)} {sign} {key_or_null(right)})", t.BOOLEAN)
         return Value(f"({left.sql} {sign} {right.sql})", t.BOOLEAN)
 
     def _logical(self, node: exp.Connector, scope: Scope) -> Value:
@@ -501,6 +502,11 @@ _READ: dict[type, tuple[str, ...]] = {
                  "distribute"),
     exp.Subquery: ("with_", "order", "limit", "offset"),
 }  # fmt: skip
+
+
+def key_or_null(v: Value) -> str:
+    """A key that orders as Spark orders ``v``; NULL where ``v`` is."""
+    return f"CASE WHEN {v.sql} IS NOT NULL THEN {sort_key(v)} END"
 
 
 def _shown(node: exp.Expr) -> str:

@@ -8,6 +8,7 @@ from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import coerce, define, special
+from executor.local.ordering import sort_key
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
 from executor.local.values import REFUSED, Value, fresh, implicit, unify
@@ -274,35 +275,6 @@ def sorted_array(v: Value, order: str, *, nulls_first: bool, descending: bool) -
     )
     both = f"{nulls} || {ordered}" if nulls_first else f"{ordered} || {nulls}"
     return Value(f"({both})", v.type)
-
-
-def sort_key(v: Value) -> str:
-    """A BLOB that orders as Spark orders ``v``: field by field, NULL smallest. For v not NULL."""
-    return f"create_sort_key({', '.join(_key_parts(v))}, '', 'ASC NULLS FIRST')"
-
-
-def _key_parts(v: Value) -> list[str]:
-    kind = v.type
-    if kind is None or kind.name == "map":
-        raise unsupported("COMPARISON_OF_MAPS", "ordering by a map or a value of unknown type")
-    if kind.name == "struct":
-        parts = []
-        for name, inner in kind.args:
-            item = Value(f"({v.sql}).{t.quote(name)}", inner)
-            if inner.nested:
-                item = Value(
-                    f"CASE WHEN {item.sql} IS NOT NULL THEN {sort_key(item)} END", t.BINARY
-                )
-            parts.append(f"{item.sql}, 'ASC NULLS FIRST'")
-        return parts
-    if kind.name == "array":
-        one = fresh("k")
-        item = Value(one, kind.args[0])
-        if item.type is not None and item.type.nested:
-            item = Value(f"CASE WHEN {one} IS NOT NULL THEN {sort_key(item)} END", t.BINARY)
-        # No key of an element is NULL, so the list's own key has no NULL to place.
-        return [f"list_transform({v.sql}, lambda {one}: {sort_key(item)}), 'ASC NULLS FIRST'"]
-    return [f"{v.sql}, 'ASC NULLS FIRST'"]
 
 
 define("sort_array", (1, 2), "AB", _sort_array)
