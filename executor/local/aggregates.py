@@ -17,7 +17,7 @@ from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions, exact_quotient
 from executor.local.functions import SPECIAL, call, special
-from executor.local.ordering import sort_key
+from executor.local.ordering import key_or_null
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
 from executor.local.values import Value, cast, implicit
@@ -124,7 +124,7 @@ def ordered(ctx: Expressions, node: exp.Expr, scope: Scope) -> str:
     value = ctx.value(node.this, scope)
     sql = value.sql
     if value.type is not None and value.type.nested:
-        sql = f"CASE WHEN {sql} IS NOT NULL THEN {sort_key(value)} END"
+        sql = key_or_null(value)
     down = bool(node.args.get("desc"))
     return f"{sql} {'DESC' if down else 'ASC'} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
 
@@ -227,7 +227,7 @@ def _extreme(name: str) -> Maker:
         if not v.type.nested:
             return Core(f"{name}({v.sql})", v.type)
         # Structs and arrays: Spark sorts a NULL field first, DuckDB last. Compare by a key.
-        key = f"CASE WHEN {v.sql} IS NOT NULL THEN {sort_key(v)} END"
+        key = key_or_null(v)
         return Core(f"arg_{name}({v.sql}, {key})", v.type)
 
     return make
@@ -242,7 +242,7 @@ def _by(name: str) -> Maker:
         v, key = asked.args
         order = key.sql
         if key.type is not None and key.type.nested:
-            order = f"CASE WHEN {key.sql} IS NOT NULL THEN {sort_key(key)} END"
+            order = key_or_null(key)
         return Core(f"arg_{name}_null({v.sql}, {order})", v.type)
 
     return make

@@ -14,9 +14,10 @@ from sqlglot import exp
 from executor.local import sqltypes as t
 from executor.local.dialect import position_of
 from executor.local.errors import SqlError, mismatch, unsupported
+from executor.local.ordering import key_or_null
 from executor.local.scope import Column, Scope, fields
 from executor.local.sqltypes import SqlType
-from executor.local.values import Value, cast, implicit, string_literal, unify
+from executor.local.values import Value, cast, implicit, once, string_literal, unify
 
 Query = Callable[[exp.Expr, Scope], tuple[str, list[Column]]]
 Calls = Callable[["Expressions", str, exp.Expr, Scope], Value]
@@ -333,7 +334,9 @@ class Expressions:
         if base.type.name == "map":
             return Value(f"({base.sql})[{implicit(key, base.type.args[0]).sql}]", base.type.args[1])
         if base.type.name == "array":
-            return Value(f"spark_item({base.sql}, {implicit(key, t.INT).sql})", base.type.args[0])
+            place = implicit(key, t.INT).sql
+            sql = once([base.sql, place], lambda x: f"spark_item({x[0]}, {x[1]})")
+            return Value(sql, base.type.args[0])
         if base.type.name == "struct" and key.const:
             return fields(base, [str(key.const[0])])
         raise mismatch(f"[] needs an array or a map: {_shown(node)}.")
@@ -504,11 +507,6 @@ _READ: dict[type, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def key_or_null(v: Value) -> str:
-    """A key that orders as Spark orders ``v``; NULL where ``v`` is."""
-    return f"CASE WHEN {v.sql} IS NOT NULL THEN {sort_key(v)} END"
-
-
 def _shown(node: exp.Expr) -> str:
     return '"' + str(node.sql(dialect="databricks"))[:120] + '"'
 
@@ -631,7 +629,8 @@ def divide(left: Value, right: Value) -> Value:
             (p1, s1), (p2, s2) = one, two
             scale = max(6, s1 + p2 + 1)
             return exact_quotient(left, s1, right, s2, t.decimal(p1 - s1 + s2 + scale, scale))
-    return Value(f"spark_divide({left.sql}, {right.sql})", t.DOUBLE)
+    sql = once([left.sql, right.sql], lambda x: f"spark_divide({x[0]}, {x[1]})")
+    return Value(sql, t.DOUBLE)
 
 
 def exact_quotient(left: Value, s1: int, right: Value, s2: int, kind: SqlType) -> Value:
@@ -644,7 +643,7 @@ def exact_quotient(left: Value, s1: int, right: Value, s2: int, kind: SqlType) -
         n = f"({n} * CAST('1{'0' * shift}' AS HUGEINT))"
     else:
         d = f"({d} * CAST('1{'0' * -shift}' AS HUGEINT))"
-    whole = f"spark_half_up({n}, {d})"
+    whole = once([n, d], lambda x: f"spark_half_up({x[0]}, {x[1]})")
     if scale:
         whole = f"(CAST({whole} AS DECIMAL(38,0)) * CAST('0.{'0' * (scale - 1)}1' AS DECIMAL({scale},{scale})))"
     return Value(f"CAST({whole} AS {t.duck_name(kind)})", kind)
@@ -664,4 +663,5 @@ def modulo(left: Value, right: Value) -> Value:
             scale = max(one[1], two[1])
             kind = t.decimal(min(one[0] - one[1], two[0] - two[1]) + scale, scale)
         return Value(f"CAST(({left.sql} % {right.sql}) AS {t.duck_name(kind)})", kind)
-    return Value(f"spark_modulo({left.sql}, {right.sql})", kind)
+    sql = once([left.sql, right.sql], lambda x: f"spark_modulo({x[0]}, {x[1]})")
+    return Value(sql, kind)

@@ -21,7 +21,7 @@ from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
-from executor.local.values import Value, implicit
+from executor.local.values import Value, implicit, once
 
 Build = Callable[[list[Value]], Value]
 Special = Callable[[Expressions, exp.Expr, Scope], Value]
@@ -169,7 +169,14 @@ def call(ctx: Expressions, name: str, node: exp.Expr, scope: Scope) -> Value:
         coerce(v, function.kinds[min(i, len(function.kinds) - 1)], name)
         for i, v in enumerate(ctx.values(nodes, scope))
     ]
-    return function.build(values)
+    found = function.build(values)
+    sql = once([v.sql for v in values], lambda names: _built(function, values, names))
+    return Value(sql, found.type, found.const)
+
+
+def _built(function: Function, values: list[Value], names: list[str]) -> str:
+    given = [Value(n, v.type, v.const) for n, v in zip(names, values, strict=True)]
+    return function.build(given).sql
 
 
 def _unknown(name: str) -> SqlError:

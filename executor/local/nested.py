@@ -265,7 +265,7 @@ def sorted_array(v: Value, order: str, *, nulls_first: bool, descending: bool) -
     item = _item(v)
     if not item.nested:
         return Value(f"list_sort({v.sql}, {order})", v.type)
-    one = fresh("s")
+    one = fresh("s", v.sql)
     key = sort_key(Value(one, item))
     packed = f"list_transform({v.sql}, lambda {one}: {{'k': CASE WHEN {one} IS NOT NULL THEN {key} END, 'v': {one}}})"
     nulls = f"list_filter({v.sql}, lambda __x: __x IS NULL)"
@@ -330,7 +330,7 @@ def _sequence(v: list[Value]) -> Value:
         # Months count from the start, so that the 31st comes back after a short month.
         a, b, step = (x.sql for x in v)
         months = f"(datepart('year', {step}) * 12 + datepart('month', {step}))"
-        one = fresh("q")
+        one = fresh("q", a + b)
         items = (
             f"list_filter(list_transform(generate_series(0, date_diff('month', {a}, {b}) // "
             f"{months} + 1), lambda {one}: CAST({a} + to_months(CAST({one} * {months} AS INTEGER)) "
@@ -359,7 +359,7 @@ def _arrays_zip(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     names = [
         n.name if isinstance(n, exp.Column) else str(i) for i, n in enumerate(node.expressions)
     ]
-    one = fresh("z")
+    one = fresh("z", node.sql())
     packed = ", ".join(f"{t.quote(n)} := {one}[{i + 1}]" for i, n in enumerate(names))
     zipped = f"list_zip({', '.join(v.sql for v in values)})"
     present = " AND ".join(f"{v.sql} IS NOT NULL" for v in values)
@@ -398,7 +398,7 @@ def _over_items(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, 
     """The array, the DuckDB lambda head and the translated body of f(array, lambda)."""
     source, function = _arguments(node)
     base = ctx.value(source, scope)
-    one, index = fresh("x"), fresh("i")
+    one, index = fresh("x", node.sql()), fresh("i", node.sql())
     two = isinstance(function, exp.Lambda) and len(function.expressions) > 1
     given = [Value(one, _item(base)), Value(f"CAST({index} - 1 AS INTEGER)", t.INT)]
     body = _body(ctx, function, scope, given if two else given[:1])
@@ -437,7 +437,7 @@ def _aggregate(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     base, start = ctx.value(parts[0], scope), ctx.value(parts[1], scope)
     if start.type is None:
         raise unsupported("UNTYPED_EXPRESSION", "aggregate with a start of unknown type")
-    acc, one = fresh("a"), fresh("x")
+    acc, one = fresh("a", node.sql()), fresh("x", node.sql())
     merged = _body(ctx, parts[2], scope, [Value(acc, start.type), Value(one, _item(base))])
     if merged.type is not None and merged.type != start.type and merged.type.name != "void":
         if t.common(merged.type, start.type) != start.type:
@@ -454,7 +454,7 @@ def _aggregate(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     )
     if len(parts) == 3:
         return result
-    final = fresh("a")
+    final = fresh("f", node.sql())
     body = _body(ctx, parts[3], scope, [Value(final, start.type)])
     return Value(
         f"CASE WHEN {base.sql} IS NOT NULL THEN "
@@ -467,7 +467,7 @@ def _aggregate(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
 def _zip_with(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     first, second, function = _arguments(node)
     a, b = ctx.value(first, scope), ctx.value(second, scope)
-    pair = fresh("p")
+    pair = fresh("p", node.sql())
     body = _body(
         ctx, function, scope, [Value(f"{pair}[1]", _item(a)), Value(f"{pair}[2]", _item(b))]
     )
@@ -483,7 +483,7 @@ def _map_lambda(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, 
     base = ctx.value(source, scope)
     if base.type is None or base.type.name != "map":
         raise mismatch("A MAP is needed.")
-    one = fresh("m")
+    one = fresh("m", node.sql())
     given = [Value(f"{one}.key", base.type.args[0]), Value(f"{one}.value", base.type.args[1])]
     return base, one, _body(ctx, function, scope, given)
 
@@ -516,7 +516,7 @@ def _array_sort(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     if len(parts) == 1:
         return sorted_array(base, "'ASC', 'NULLS LAST'", nulls_first=False, descending=False)
     # A comparator: an element's rank is how many others come before it; equal ones keep order.
-    i, j = fresh("i"), fresh("j")
+    i, j = fresh("i", node.sql()), fresh("j", node.sql())
     less = _body(
         ctx, parts[1], scope,
         [Value(f"({base.sql})[{j}]", _item(base)), Value(f"({base.sql})[{i}]", _item(base))],

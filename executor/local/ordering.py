@@ -9,11 +9,23 @@ from __future__ import annotations
 
 from executor.local import sqltypes as t
 from executor.local.errors import unsupported
-from executor.local.values import Value, fresh
+from executor.local.values import Value, fresh, once
 
 
 def sort_key(v: Value) -> str:
     """A BLOB that orders as Spark orders ``v``: field by field, NULL smallest. For v not NULL."""
+    return once([v.sql], lambda names: _key(Value(names[0], v.type)))
+
+
+def key_or_null(v: Value) -> str:
+    """``sort_key``, NULL where ``v`` is."""
+    return once(
+        [v.sql],
+        lambda names: f"CASE WHEN {names[0]} IS NOT NULL THEN {_key(Value(names[0], v.type))} END",
+    )
+
+
+def _key(v: Value) -> str:
     return f"create_sort_key({', '.join(_key_parts(v))}, '', 'ASC NULLS FIRST')"
 
 
@@ -32,7 +44,7 @@ def _key_parts(v: Value) -> list[str]:
             parts.append(f"{item.sql}, 'ASC NULLS FIRST'")
         return parts
     if kind.name == "array":
-        one = fresh("k")
+        one = fresh("k", v.sql)
         item = Value(one, kind.args[0])
         if item.type is not None and item.type.nested:
             item = Value(f"CASE WHEN {one} IS NOT NULL THEN {sort_key(item)} END", t.BINARY)

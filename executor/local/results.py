@@ -82,7 +82,7 @@ def json_sql(sql: str, kind: SqlType) -> str:
 def _json_ready(sql: str, kind: SqlType) -> str:
     if not _needs_work(kind):
         return sql
-    one = fresh("j")
+    one = fresh("j", sql)
     if kind.name == "array":
         return f"list_transform({sql}, lambda {one}: {_json_ready(one, kind.args[0])})"
     if kind.name == "struct":

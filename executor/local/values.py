@@ -9,6 +9,9 @@ on it is refused, never guessed.
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from executor.local import sqltypes as t
@@ -29,12 +32,45 @@ class Value(NamedTuple):
 # keeps DuckDB from pushing filters down and from using TRY.)
 REFUSED = "\u2063"
 
-_fresh_names = iter(range(1, 1 << 62))
+_SIMPLE = re.compile(r"""-?[\w.]+|(?:\(?"(?:[^"]|"")*"\)?\.?)+|'(?:[^']|'')*'|NULL""")
 
 
-def fresh(prefix: str) -> str:
-    """A name no user can have written in the same scope."""
-    return f"__{prefix}{next(_fresh_names)}"
+def fresh(prefix: str, seed: str) -> str:
+    """A lambda parameter no user can have written.
+
+    The same seed gives the same name: an expression must come out as the same text wherever it
+    stands, or the one in SELECT would not be recognised as the one in GROUP BY.
+    """
+    return f"__{prefix}{hashlib.blake2s(seed.encode(), digest_size=6).hexdigest()}"
+
+
+def once(sqls: list[str], build: Callable[[list[str]], str]) -> str:
+    """``build`` applied to SQL that must not be repeated.
+
+    DuckDB expands macros and repeated arguments as text, so f(g(h(x))) with each argument used
+    three times would be 27 copies of x; real programs nest deep enough to use up all memory. An
+    argument that is more than a name or a literal is therefore bound to a lambda parameter first.
+    """
+    names = [
+        s if _SIMPLE.fullmatch(s) else fresh("v", f"{i}{s}") for i, s in enumerate(sqls)
+    ]
+    body = build(names)
+    bound = [(n, s) for n, s in zip(names, sqls, strict=True) if n != s]
+    if all(body.count(n) <= 1 for n, _ in bound) and "spark_" not in body:
+        for name, sql in bound:
+            body = body.replace(name, sql)
+        return body
+    bound = [(n, s) for n, s in bound if n in body]
+    if not bound:
+        return body
+    if len(bound) == 1:
+        name, sql = bound[0]
+        return f"list_transform([{sql}], lambda {name}: {body})[1]"
+    pack = fresh("p", "".join(s for _, s in bound))
+    for i, (name, _) in enumerate(bound):
+        body = body.replace(name, f"{pack}.a{i}")
+    fields = ", ".join(f"a{i} := {s}" for i, (_, s) in enumerate(bound))
+    return f"list_transform([struct_pack({fields})], lambda {pack}: {body})[1]"
 
 
 def string_literal(value: str) -> Value:
@@ -52,7 +88,8 @@ def cast(value: Value, to: SqlType) -> Value:
         return value
     if source.name == "void":
         return Value(f"CAST({value.sql} AS {t.duck_name(to)})", to)
-    sql = _cast_sql(value.sql, source, to)
+    possible = _cast_sql("x", source, to) is not None
+    sql = once([value.sql], lambda x: str(_cast_sql(x[0], source, to))) if possible else None
     if sql is None:
         hint = "WITHOUT" if source.nested or to.nested else "WITH_FUNC"
         raise SqlError(
@@ -136,14 +173,14 @@ def to_text(sql: str, source: SqlType) -> str:
         case "binary":
             return f"decode({sql})"
         case "array":
-            one = fresh("e")
+            one = fresh("e", sql)
             item = to_text(one, source.args[0])
             return (
                 f"('[' || array_to_string(list_transform({sql}, lambda {one}: "
                 f"coalesce({item}, 'null')), ', ') || ']')"
             )
         case "struct":
-            one = fresh("e")
+            one = fresh("e", sql)
             inner = " || ', ' || ".join(
                 f"coalesce({to_text(f'{one}.{t.quote(n)}', k)}, 'null')" for n, k in source.args
             )
@@ -152,7 +189,7 @@ def to_text(sql: str, source: SqlType) -> str:
                 f"ELSE '{{' || {inner} || '}}' END)[1]"
             )
         case "map":
-            one = fresh("e")
+            one = fresh("e", sql)
             key = to_text(f"{one}.key", source.args[0])
             item = to_text(f"{one}.value", source.args[1])
             return (
@@ -168,7 +205,7 @@ def to_text(sql: str, source: SqlType) -> str:
 def _to_nested(sql: str, source: SqlType, to: SqlType) -> str | None:
     if source.name != to.name:
         return None
-    one = fresh("e")
+    one = fresh("e", sql)
     if to.name == "array":
         inner = cast(Value(one, source.args[0]), to.args[0]).sql
         return f"list_transform({sql}, lambda {one}: {inner})"

@@ -54,7 +54,8 @@ def make_world(
     def plan(workflow: Workflow) -> Plan:
         from executor.workflow.plan import plan_event
 
-        return plan_event(workflow)
+        # as the caller wrote it: a record says nothing about machines it need not know
+        return replace(plan_event(workflow), directory=str(choices.directory))
 
     def reload(workflow: Workflow, source: SourceFile) -> SourceFile:
         from executor.workflow.load import reload_file
