@@ -40,6 +40,7 @@ RowSource = Literal["result", "driver", "history", "unknown"]
 Severity = Literal["fatal", "critical", "moderate", "warning"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
 CancelMode = Literal["after_statement", "now"]
+DecisionSource = Literal["stdin", "inbox", "flag"]
 RejectionCode = Literal[
     "malformed", "too_long", "unknown_type", "unknown_prompt", "already_resolved", "not_offered",
     "stale", "wrong_run",
@@ -344,6 +345,9 @@ class StatementStarted(Message):
     sha256: str
     attempt: int
     head: str
+    target_version: VolatileInt | None = None
+    """Newest version of the target's history before the write, -1 if there is no such table; only
+    where running the statement again would not be safe, and known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,7 +522,7 @@ class DecisionAccepted(Message):
     type: Literal["decision_accepted"] = "decision_accepted"
     id: str
     kind: Literal["decide", "cancel", "policy", "ping"]
-    source: Literal["stdin", "inbox"]
+    source: DecisionSource
     kept: bool
     prompt: str | None = None
     choice: str | None = None
@@ -541,7 +545,7 @@ class DecisionRejected(Message):
     id: str | None
     code: RejectionCode
     detail: Text
-    source: Literal["stdin", "inbox"]
+    source: DecisionSource
     prompt: str | None = None
     choice: str | None = None
     digest: str | None = None

@@ -21,6 +21,13 @@ MISMATCH: Final = 10
 RECORD_BROKEN: Final = 11
 RUN_EXISTS: Final = 12
 
+# of the verbs that look at a run or answer it; no run ends with them
+REJECTED: Final = 20
+KEPT: Final = 21
+NO_VERDICT: Final = 22
+LOST: Final = 23
+STILL_RUNNING: Final = 75
+
 URGENCY: Final = (
     UNKNOWN_WRITE, RECORD_BROKEN, INTERNAL, CANCELLED, FAILED, NOT_CONVERGED, INCOMPLETE, SUCCEEDED,
 )  # fmt: skip
@@ -40,4 +47,9 @@ MEANING: Final = {
     MISMATCH: "replay or diff found a mismatch",
     RECORD_BROKEN: "the run's record could not be written",
     RUN_EXISTS: "a run with this key exists",
+    REJECTED: "the decision was rejected: it had no effect",
+    KEPT: "nobody runs the run now: the decision is kept for its resume",
+    NO_VERDICT: "no verdict yet: the decision waits in the inbox",
+    LOST: "the run ended without a last line, or fell silent: crashed or stalled",
+    STILL_RUNNING: "still running when the time was up",
 }

@@ -65,5 +65,7 @@ class Hello(Message):
     """1, or 2 and more after a resume."""
     answer_with: VolatileText | None
     """The exact way to answer a prompt of this run."""
+    in_flight: str | None = None
+    """After a resume: the statement that may have been under way when the process before ended."""
     settings: Settings | None
     """`None` only where the command line itself could not be understood."""

@@ -17,8 +17,16 @@ from protocol.exit_codes import USAGE
 
 VERBS = {
     "run": "run a directory of Databricks SQL",
+    "status": "tell how a run is doing, and what to do next",
+    "wait": "wait until a run needs attention or is over",
+    "answer": "answer a run's prompt",
+    "cancel": "stop a run in good order",
+    "events": "read a run's record from a cursor on",
+    "watch": "follow a run, one line per event that matters",
+    "runs": "list the runs",
     "plan": "show what would run, offline",
     "replay": "show a recorded run, or verify its log",
+    "policy": "hold a policy against a recorded run, or suggest one from it",
     "schema": "print the JSON Schema of every event and decision",
     "warehouse": "serve the embedded warehouse to any client",
 }

@@ -8,6 +8,7 @@ loaded; and whatever goes wrong, flags included, ends in a last line.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from argparse import Namespace
@@ -27,6 +28,7 @@ from executor.runtime.secrets import Masker
 from executor.runtime.stdio import STDIN, STDOUT, LineWriter, fill_closed_descriptors, own_stdout
 from executor.version import __version__
 from executor.warehouse.databricks.auth import Credentials, Target
+from executor.workflow.model import WorkflowError
 from protocol.base import MINOR, VERSION, timestamp
 from protocol.exit_codes import USAGE
 from protocol.hello import Entry, Hello, Settings, View
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from executor.core.inputs import Input
     from executor.core.state import State
 
-ANSWER_WITH = '{"type":"decide","prompt":"PROMPT","choice":"CHOICE"} as one line on stdin'
 LOCAL_DEFAULT = Path(".dwx") / "warehouse"
 LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
 ARGUMENT_SHOWN = 1_000
@@ -105,6 +106,12 @@ def parser() -> Parser:
     )
     talk.add_argument("--prompt-timeout", type=duration_ms, default=900_000, metavar="TIME")
     talk.add_argument("--on-unanswered", choices=("suspend", "abort", "skip"), default="suspend")
+    talk.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="answers by kind of error, given in advance (YAML or JSON)",
+    )
     talk.add_argument("--run-root", type=Path, metavar="PATH", help=f"or {rundir.ROOT_VARIABLE}")
     return flags
 
@@ -192,7 +199,7 @@ class _Process:
             record = Record(
                 Journal(directory.events, self._mask), self._screen, self._view, self._mask
             )
-            hello = self._hello(str(directory.path))
+            hello = self._hello(directory)
             at = datetime.now(UTC)
             entry = Entry(v=VERSION, run=directory.run, seq=1, ts=timestamp(at), event=hello)
             record.append(entry, durable=True)
@@ -206,20 +213,32 @@ class _Process:
 
             code = _end(state, Refused(faults.usage(*self._place.problem)), record, self._mask)
         else:
-            code = self._go_on(state, record, early_signals, read_stdin=read_stdin)
+            code = self._go_on(state, record, directory, early_signals, read_stdin=read_stdin)
         record.finish()
         del lock  # held until here
         return code
 
     def _go_on(
-        self, state: State, record: Record, early_signals: list[int], *, read_stdin: bool
+        self,
+        state: State,
+        record: Record,
+        directory: rundir.RunDirectory,
+        early_signals: list[int],
+        *,
+        read_stdin: bool,
     ) -> int:
         import anyio
 
+        from executor.core.inputs import Refused
+        from executor.runtime import faults
         from executor.runtime.runner import Runner
         from executor.runtime.world import Choices, make_world
 
         args, place, settings = self._args, self._place, state.settings
+        try:
+            policy = _policy(args.policy)
+        except WorkflowError as exc:
+            return _end(state, Refused(faults.workflow_error(exc)), record, self._mask)
         namespace = {"catalog": settings.catalog, "schema": settings.schema}
         timeout_ms: int | None = args.statement_timeout
         choices = Choices(
@@ -237,6 +256,8 @@ class _Process:
         world = make_world(choices, place.target, place.credentials, place.notices, self._mask)
         world.signals = early_signals
         world.read_stdin = read_stdin
+        world.inbox = directory.inbox
+        world.first = policy
         runner = Runner(state, record, world)
         if args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
@@ -245,9 +266,14 @@ class _Process:
         except Exception as exc:  # noqa: BLE001 - the outermost edge: there is always a last line
             return runner.crashed(exc)
 
-    def _hello(self, run_dir: str | None) -> Hello:
+    def _hello(self, directory: rundir.RunDirectory | None) -> Hello:
         return _hello(
-            self._argv, self._mask, run_dir=run_dir, view=self._view, settings=self._settings()
+            self._argv,
+            self._mask,
+            run_dir=str(directory.path) if directory else None,
+            view=self._view,
+            settings=self._settings(),
+            answer_with=_answer_line(directory.run, self._args.run_root) if directory else None,
         )
 
     def _settings(self) -> Settings:
@@ -278,6 +304,15 @@ class _Process:
         code = _end(state, Broken("record", faults.record_broken(error)), record, self._mask)
         record.finish()
         return code
+
+
+def _policy(path: Path | None) -> tuple[Input, ...]:
+    """The policy given by a flag, as an input. Errors: `WorkflowError`."""
+    if path is None:
+        return ()
+    from executor.runtime import policy_file  # only who gives a policy pays for it
+
+    return (policy_file.given(path),)
 
 
 def _place(args: Namespace) -> _Place:
@@ -316,8 +351,20 @@ def _ask_hidden(question: str) -> str:
     return getpass(question)
 
 
+def _answer_line(run: str, run_root: Path | None) -> str:
+    """The command line that answers a prompt, to be given where this one was."""
+    root = f" --run-root {shlex.quote(str(run_root))}" if run_root is not None else ""
+    return f"dwx answer {run} PROMPT CHOICE{root}"
+
+
 def _hello(
-    argv: Sequence[str], mask: Masker, *, run_dir: str | None, view: View, settings: Settings | None
+    argv: Sequence[str],
+    mask: Masker,
+    *,
+    run_dir: str | None,
+    view: View,
+    settings: Settings | None,
+    answer_with: str | None = None,
 ) -> Hello:
     hello = Hello(
         protocol=f"{VERSION}.{MINOR}",
@@ -327,7 +374,7 @@ def _hello(
         view=view,
         argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", "run", *argv))),
         segment=1,
-        answer_with=ANSWER_WITH if settings is not None else None,
+        answer_with=answer_with,
         settings=settings,
     )
     masked: Hello = mask.masked(hello)

@@ -10,24 +10,27 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from executor.core import ending
-from executor.core.effects import GenerateFile, ReadFile
+from executor.core.effects import GenerateFile, ReadFile, ReadPlan
 from executor.core.state import (
     Asking,
+    EditQuestion,
     ErrorQuestion,
     FileQuestion,
     FileStatement,
     Generating,
+    GoingOn,
     LoopQuestion,
     LoopStatement,
     OutputOptimize,
     Question,
     Ready,
     Rereading,
+    Resuming,
     State,
 )
 from executor.core.turn import Turn
 from executor.workflow.names import table_name
-from protocol.events import Choice, ChoiceName, FileFinished, LoopResult, Outcome
+from protocol.events import Choice, ChoiceName, FileFinished, LoopResult, Outcome, PlannedFile
 
 EXTEND_BY = 10
 """Iterations added by `extend` that does not say how many."""
@@ -113,6 +116,12 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
                 accept(turn, loop)
         case FileQuestion(phase, _):
             _after_file_error(turn, phase, choice)
+        case EditQuestion(files, was):
+            if choice == "retry":
+                turn.set(phase=Resuming(was=was))
+                turn.want(ReadPlan())
+            else:
+                turn.set(files=with_files(turn.state, files), phase=GoingOn(was))
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -175,6 +184,21 @@ def _after_file_error(turn: Turn, phase: Rereading | Generating, choice: ChoiceN
         turn.file_progress(phase.file, done=phase.index + 1)
     else:
         give_up_file(turn, phase.file, skip_dependents=True)
+
+
+def edit_choices() -> tuple[Choice, ...]:
+    """The choices when files were edited after statements of theirs had committed."""
+    return (
+        _choice("retry", "read the files again, once the edits are undone"),
+        _choice("done", "leave what has committed as it is and go on with the files as they are"),
+        _choice("abort", _ABORT),
+    )
+
+
+def with_files(state: State, files: Iterable[PlannedFile]) -> tuple[PlannedFile, ...]:
+    """The files of the run, with these in place of those of the same id."""
+    new = {file.id: file for file in files}
+    return tuple(new.get(file.id, file) for file in state.files)
 
 
 # --- files ------------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ class ReadPlan:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Open a session on the warehouse."""
+    """Open a session on the warehouse, and run these USE and SET statements of files in it."""
+
+    replay: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,31 @@ class GenerateFile:
     loop: str
     iteration: int
     last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Find the newest version of a table; answered by `Inspected`."""
+
+    statement: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCommit:
+    """Find out whether a statement has committed; answered by `Checked`.
+
+    `version` is the target's newest one before the statement. `ended` is true if nothing of the
+    process that sent it can still run.
+    """
+
+    statement: str
+    kind: StatementKind
+    target: str
+    renames: str | None
+    query_id: str | None
+    version: int | None
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +113,7 @@ class Finish:
 
 
 Effect = (
-    Emit | ReadPlan | OpenSession | CloseSession | ReadFile | GenerateFile | Execute
-    | CancelRunning | SetTimer | ClearTimer | Finish
+    Emit | ReadPlan | OpenSession | CloseSession | ReadFile | GenerateFile | Inspect | CheckCommit
+    | Execute | CancelRunning | SetTimer | ClearTimer | Finish
 )  # fmt: skip
 """Any effect."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from executor.core.effects import CloseSession, Finish
-from executor.core.state import Closing, Ended, State
+from executor.core.state import Asking, Closing, Ended, State
 from executor.core.turn import Turn
 from protocol import exit_codes
 from protocol.events import (
@@ -45,24 +45,39 @@ OUTCOMES: dict[int, RunOutcome] = {
 }
 """Every other code is a run that failed."""
 
+NO_ANSWER = "no answer before the deadline"
+"""Why a run is suspended if nothing else is said."""
+
 
 def flaw(turn: Turn, **flaws: Any) -> None:
     """Notes what an untroubled run does not have."""
     turn.set(flaws=replace(turn.state.flaws, **flaws))
 
 
-def close(turn: Turn, *, suspended: bool = False, error: ErrorRecord | None = None) -> None:
-    """Ends the run, or this process's part of it, once the session is closed."""
-    turn.set(phase=Closing(suspended=suspended, error=error))
+def close(
+    turn: Turn,
+    *,
+    suspended: bool = False,
+    error: ErrorRecord | None = None,
+    reason: str = NO_ANSWER,
+) -> None:
+    """Ends the run, or this process's part of it, once the session is closed.
+
+    `reason`: why it is suspended, if it is.
+    """
+    phase = turn.state.phase
+    asking = phase if suspended and isinstance(phase, Asking) else None
+    said = reason if suspended else ""
+    turn.set(phase=Closing(suspended=suspended, error=error, reason=said, asking=asking))
     if turn.state.connected:
         turn.want(CloseSession())
     elif suspended:
-        suspend_line(turn)
+        suspend_line(turn, reason, asking)
     else:
         finish(turn, exit_code(turn.state), error)
 
 
-def suspend_line(turn: Turn) -> None:
+def suspend_line(turn: Turn, reason: str, asking: Asking | None) -> None:
     """Writes `run_suspended`: the open prompts stay open."""
     state = turn.state
     open_prompts = tuple(
@@ -70,7 +85,7 @@ def suspend_line(turn: Turn) -> None:
     )
     turn.emit(
         RunSuspended(
-            reason="no answer before the deadline",
+            reason=reason,
             open_prompts=open_prompts,
             resume_with=f"dwx resume {state.run}",
             events=state.seq + 1,
@@ -78,7 +93,7 @@ def suspend_line(turn: Turn) -> None:
         ),
         durable=True,
     )
-    turn.set(phase=Ended(SUSPENDED))
+    turn.set(phase=Ended(SUSPENDED, asking))
     turn.want(Finish(SUSPENDED))
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from protocol.decisions import Decision
 from protocol.events import (
     CancelMode,
+    DecisionSource,
     ErrorRecord,
     OptimizeMetrics,
     Outcome,
@@ -24,12 +25,17 @@ from protocol.events import (
 )
 from protocol.hello import Hello
 
-Channel = Literal["stdin", "inbox"]
-
 
 @dataclass(frozen=True, slots=True)
 class Begun:
     """The process is up; `hello` holds all that is known before the plan is read."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Another process goes on with the run; `hello` is its own."""
 
     hello: Hello
 
@@ -51,6 +57,8 @@ class SessionOpened:
     session_id: str | None
     elapsed_ms: int
     settings: Mapping[str, str]
+    replayed: int = 0
+    """USE and SET statements that were run again in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,25 @@ class FileUnreadable:
     """A file could not be read again, or an iteration could not be generated."""
 
     error: ErrorRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """How far a write's target has come: newest version, -1 for no table, `None` for unknown."""
+
+    statement: str
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a statement that nobody saw the end of has committed."""
+
+    statement: str
+    elapsed_ms: int
+    query_id: str | None
+    outcome: Outcome
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +139,7 @@ class Decided:
 
     decision: Decision
     id: str
-    source: Channel
+    source: DecisionSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +148,7 @@ class Undecidable:
 
     code: RejectionCode
     detail: str
-    source: Channel
+    source: DecisionSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +201,8 @@ class Broken:
 
 
 Input = (
-    Begun | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | FileRead
-    | FileUnreadable | Submitted | Succeeded | Failed | Decided | Undecidable | DeadlinePassed
-    | StopRequested | InputEnded | Noticed | Delayed | Beat | Broken
+    Begun | Resumed | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | FileRead
+    | FileUnreadable | Inspected | Checked | Submitted | Succeeded | Failed | Decided | Undecidable
+    | DeadlinePassed | StopRequested | InputEnded | Noticed | Delayed | Beat | Broken
 )  # fmt: skip
 """Any input."""

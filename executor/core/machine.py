@@ -17,15 +17,17 @@ decision after the end) are not illegal; they change nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from executor.core import ending, prompts, work
-from executor.core.effects import Effect, OpenSession, ReadPlan
+from executor.core import ending, prompts, resuming, work
+from executor.core.effects import Effect, ReadPlan
 from executor.core.inputs import (
     Beat,
     Begun,
     Broken,
+    Checked,
     DeadlinePassed,
     Decided,
     Delayed,
@@ -34,9 +36,11 @@ from executor.core.inputs import (
     FileUnreadable,
     Input,
     InputEnded,
+    Inspected,
     Noticed,
     PlanRead,
     Refused,
+    Resumed,
     SessionClosed,
     SessionOpened,
     SessionRefused,
@@ -46,16 +50,19 @@ from executor.core.inputs import (
     Undecidable,
 )
 from executor.core.state import (
+    Checking,
     Closing,
     Connecting,
     Ended,
     Executing,
     FileProgress,
     Generating,
+    Inspecting,
     LoopProgress,
     Planning,
     Ready,
     Rereading,
+    Resuming,
     State,
 )
 from executor.core.turn import Turn
@@ -70,7 +77,6 @@ from protocol.events import (
     Waiting,
     Warned,
 )
-from protocol.events import Connecting as ConnectingEvent
 
 
 class IllegalInputError(Exception):
@@ -86,7 +92,8 @@ def step(state: State, given: Input, at: datetime) -> tuple[State, tuple[Effect,
 
     Errors: `IllegalInputError`.
     """
-    if isinstance(state.phase, Ended):
+    suspended = isinstance(state.phase, Ended) and state.phase.asking is not None
+    if isinstance(state.phase, Ended) and not (suspended and isinstance(given, Resumed)):
         return state, ()  # the last line is written; nothing follows it
     turn = Turn(state, at)
     _take(turn, given)
@@ -103,17 +110,26 @@ def _take(turn: Turn, given: Input) -> None:
             turn.emit(given.hello, durable=True)
             if given.hello.settings is not None:
                 turn.want(ReadPlan())
+        case Resumed():
+            _expect(turn, given, state_is=object, when=turn.state.hello is not None)
+            resuming.resumed(turn, given)
         case Refused():
             _expect(turn, given, state_is=Planning)
             ending.finish(turn, exit_codes.USAGE, given.error)
         case PlanRead():
-            _expect(turn, given, state_is=Planning)
-            _plan_read(turn, given)
+            _expect(turn, given, state_is=(Planning, Resuming))
+            if isinstance(turn.state.phase, Resuming):
+                resuming.plan_read(turn, given)
+            else:
+                _plan_read(turn, given)
         case SessionOpened():
-            _expect(turn, given, state_is=Connecting)
-            _session_opened(turn, given)
+            _expect(turn, given, state_is=(Connecting, Resuming))
+            if isinstance(turn.state.phase, Resuming):
+                resuming.session_opened(turn, given)
+            else:
+                _session_opened(turn, given)
         case SessionRefused():
-            _expect(turn, given, state_is=Connecting)
+            _expect(turn, given, state_is=(Connecting, Resuming))
             cancelled = turn.state.stop is not None
             code = exit_codes.CANCELLED if cancelled else exit_codes.NEVER_CONNECTED
             ending.finish(turn, code, given.error)
@@ -126,8 +142,14 @@ def _take(turn: Turn, given: Input) -> None:
         case FileUnreadable():
             _expect(turn, given, state_is=(Rereading, Generating))
             work.file_unreadable(turn, given)
+        case Inspected():
+            work.inspected(turn, given, _inspecting(turn, given))
+        case Checked():
+            _expect(turn, given, state_is=Checking)
+            resuming.checked(turn, given)
         case Submitted():
-            _executing(turn, given, given.statement)
+            executing = _executing(turn, given, given.statement)
+            turn.set(phase=replace(executing, query_id=given.query_id))
             turn.emit(StatementSubmitted(statement=given.statement, query_id=given.query_id))
         case Succeeded():
             work.succeeded(turn, given, _executing(turn, given, given.statement))
@@ -162,21 +184,11 @@ def _plan_read(turn: Turn, given: PlanRead) -> None:
         progress={file.id: FileProgress() for file in plan.files},
         loop_progress={loop.id: LoopProgress() for loop in plan.loops},
     )
-    settings = turn.state.settings
-    if settings.dry_run:
+    if turn.state.settings.dry_run:
         ending.finish(turn, exit_codes.SUCCEEDED, None)
         return
     turn.set(phase=Connecting())
-    turn.emit(
-        ConnectingEvent(
-            host=settings.host,
-            http_path=settings.http_path,
-            auth=settings.auth,
-            catalog=settings.catalog,
-            schema=settings.schema,
-        )
-    )
-    turn.want(OpenSession())
+    resuming.connect(turn)
 
 
 def _session_opened(turn: Turn, given: SessionOpened) -> None:
@@ -208,7 +220,7 @@ def _session_closed(turn: Turn, given: SessionClosed) -> None:
         )
     )
     if closing.suspended:
-        ending.suspend_line(turn)
+        ending.suspend_line(turn, closing.reason, closing.asking)
     else:
         ending.finish(turn, ending.exit_code(turn.state), closing.error)
 
@@ -242,6 +254,13 @@ def _expect(
 ) -> None:
     if not (when and isinstance(turn.state.phase, state_is)):
         raise IllegalInputError(turn.state, given)
+
+
+def _inspecting(turn: Turn, given: Inspected) -> Inspecting:
+    phase = turn.state.phase
+    if not isinstance(phase, Inspecting) or phase.statement != given.statement:
+        raise IllegalInputError(turn.state, given)
+    return phase
 
 
 def _executing(turn: Turn, given: Input, statement: str) -> Executing:

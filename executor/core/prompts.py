@@ -3,7 +3,7 @@
 A prompt is durable state with an id (`p1`, `p2`, ... never reused), settled exactly once. Answers
 are tried in this order: a decision that was waiting for it, a policy rule, an answer the caller
 asked to be remembered, a live decision, the deadline. An answer that does not fit is rejected with
-an event and the prompt stays open.
+an event and the prompt stays open. A policy may also suspend the run at once instead of waiting.
 """
 
 from __future__ import annotations
@@ -54,9 +54,6 @@ from protocol.events import (
     RejectionCode,
 )
 from protocol.shapes import fields_of
-
-AUTOMATIC_RETRIES = 3
-"""How often a rule or a remembered answer may retry one statement before somebody must look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +140,7 @@ def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice,
         choices=choices,
         unanswered=settings.on_unanswered,
         deadline=timestamp(deadline),
-        answer_with=json.dumps(
-            {"type": "decide", "prompt": prompt_id, "choice": choices[0].choice},
-            separators=(",", ":"),
-        ),
+        answer_with=_answer_line(turn.state, prompt_id),
     )
     prompt = replace(prompt, digest=digest_of(prompt))
     asking = Asking(prompt=prompt, question=question)
@@ -157,6 +151,12 @@ def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice,
         _answer_by_rule(turn, asking)
     if turn.state.phase == asking:
         turn.want(SetTimer(prompt_id, deadline))
+
+
+def _answer_line(state: State, prompt_id: str) -> str:
+    """The command line that answers a prompt, as `hello` gave it."""
+    given = state.hello.answer_with if state.hello is not None else None
+    return (given or f"dwx answer {state.run} PROMPT CHOICE").replace("PROMPT", prompt_id, 1)
 
 
 def digest_of(prompt: ErrorPrompt) -> str:
@@ -179,35 +179,43 @@ def _answer_in_advance(turn: Turn, asking: Asking) -> None:
 
 
 def _answer_by_rule(turn: Turn, asking: Asking) -> None:
-    """Tries the policy, then what the caller asked to be remembered."""
+    """Tries the policy, then what the caller asked to be remembered, then what no rule matches."""
     state, prompt = turn.state, asking.prompt
     path, kind = _place(state, asking)
-    number = policy.choose(state.policy, prompt, path, kind)
+    retried = state.automatic.get(policy.about(prompt), 0)
+    subject = policy.subject_of(prompt, path, kind, retried)
+    number = policy.choose(state.policy, subject)
     if number is not None:
         choice = cast(ChoiceName, state.policy.rules[number].choose)
-        if _may_choose_alone(turn, asking, choice):
-            turn.set(policy=policy.used(state.policy, number))
-            resolve(turn, asking, choice, how="policy", source="policy", by=f"rule {number + 1}")
-            return
+        turn.set(policy=policy.used(state.policy, number))
+        _resolve_alone(turn, asking, choice, by=f"rule {number + 1}")
+        return
     remembered = state.remembered.get(prompt.error.fingerprint) if prompt.error else None
-    if remembered is not None:
+    if remembered is not None and remembered[0] in subject.offered:
         choice, by = remembered
-        offered = any(choice == one.choice for one in prompt.choices)
-        if offered and _may_choose_alone(turn, asking, choice):
-            reason = "remembered for this error"
-            resolve(turn, asking, choice, how="policy", source="policy", by=by, reason=reason)
-            return
-    if state.policy.rules and state.policy.unmatched == "abort":
-        resolve(turn, asking, "abort", how="policy", source="policy", by="unmatched")
+        _resolve_alone(turn, asking, choice, by=by, reason="remembered for this error")
+        return
+    match state.policy.unmatched:
+        case "ask":
+            pass
+        case "abort":
+            _resolve_alone(turn, asking, "abort", by="unmatched")
+        case "suspend":
+            turn.want(ClearTimer(prompt.prompt))
+            reason = f"no rule of the policy answers {prompt.prompt}"
+            ending.close(turn, suspended=True, reason=reason)
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
-def _may_choose_alone(turn: Turn, asking: Asking, choice: ChoiceName) -> bool:
-    if choice != "retry":
-        return True
-    about = asking.prompt.statement or asking.prompt.loop or ""
-    count = turn.state.automatic.get(about, 0)
-    turn.set(automatic={**turn.state.automatic, about: count + 1})
-    return count < AUTOMATIC_RETRIES
+def _resolve_alone(
+    turn: Turn, asking: Asking, choice: ChoiceName, *, by: str | None, reason: str | None = None
+) -> None:
+    """Settles a prompt without anybody looking; retries are counted."""
+    if choice == "retry":
+        key, automatic = policy.about(asking.prompt), turn.state.automatic
+        turn.set(automatic={**automatic, key: automatic.get(key, 0) + 1})
+    resolve(turn, asking, choice, how="policy", source="policy", by=by, reason=reason)
 
 
 def _place(state: State, asking: Asking) -> tuple[str | None, str | None]:
@@ -295,7 +303,7 @@ def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
 
 
 def decided(turn: Turn, arrived: Decided) -> None:
-    """Takes in a decision from stdin or the inbox."""
+    """Takes in a decision from stdin, the inbox or the command line."""
     if arrived.id in turn.state.seen:
         return  # the same decision again has no effect
     turn.set(seen=turn.state.seen | {arrived.id})

@@ -18,6 +18,7 @@ from protocol.decisions import Decide
 from protocol.events import (
     CancelMode,
     ChoiceName,
+    DecisionSource,
     ErrorPrompt,
     ErrorRecord,
     LoopResult,
@@ -76,10 +77,28 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspecting:
+    """A write waits until its target's version is known."""
+
+    task: Task
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Executing:
     task: Task
     statement: str
     attempt: int
+    version: int | None = None
+    """The target's newest version before, where it was looked up."""
+    query_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """A statement was in flight when the process before ended: has it committed?"""
+
+    executing: Executing
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +139,16 @@ class FileQuestion:
     error: ErrorRecord
 
 
-Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion
+@dataclass(frozen=True, slots=True)
+class EditQuestion:
+    """Files were edited after statements of theirs had committed; `was` is what to go on with."""
+
+    files: tuple[PlannedFile, ...]
+    """As they are now."""
+    was: Phase
+
+
+Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +163,39 @@ class Closing:
 
     suspended: bool
     error: ErrorRecord | None = None
+    reason: str = ""
+    """Why it is suspended."""
+    asking: Asking | None = None
+    """The prompt that stays open, if it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     exit_code: int
+    asking: Asking | None = None
+    """The prompt that is still open, if the run is suspended."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoingOn:
+    """What was interrupted is taken up again; lasts only until the end of the step."""
+
+    was: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Resuming:
+    """The run goes on in another process; `was` is the phase it had reached."""
+
+    was: Phase
+    edited: tuple[PlannedFile, ...] = ()
+    """Files as they are now whose committed statements were edited."""
 
 
 Phase: TypeAlias = (
-    Planning | Connecting | Ready | Executing | Rereading | Generating | Asking | Closing | Ended
-)
+    Planning | Connecting | Ready | Inspecting | Executing | Checking | Rereading | Generating
+    | Asking | Closing | Ended | Resuming | GoingOn
+)  # fmt: skip
 
 # --- progress ---------------------------------------------------------------------------------
 
@@ -201,7 +252,7 @@ class KeptDecision:
 
     decision: Decide
     id: str
-    source: Literal["stdin", "inbox"]
+    source: DecisionSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any, Literal, assert_never
 
 from executor.core.convergence_sql import alias_sql, changed_rows_sql, optimize_sql
-from executor.core.effects import Execute
+from executor.core.effects import Execute, Inspect
 from executor.core.inputs import Failed, Succeeded
 from executor.core.state import (
     Executing,
     FileStatement,
+    Inspecting,
     LoopStatement,
     OutputOptimize,
     Slow,
@@ -36,13 +37,29 @@ SLOWEST_KEPT = 5
 HEAD_CHARACTERS = 120
 
 
+INSPECTED = frozenset(
+    {"insert", "insert_overwrite", "merge", "update", "delete", "copy_into", "create", "create_as"}
+)
+"""Kinds of write whose commit shows in the history of their target."""
+
+
 def start(turn: Turn, task: Task) -> None:
-    """Announces and sends the statement of `task`."""
+    """Starts the statement of `task`; first looks up its target if it must not run twice."""
+    planned, _ = planned_statement(turn.state, task)
+    if planned.idempotent or planned.target is None or planned.kind not in INSPECTED:
+        send(turn, task, version=None)
+        return
+    turn.set(phase=Inspecting(task=task, statement=planned.id))
+    turn.want(Inspect(statement=planned.id, table=planned.target))
+
+
+def send(turn: Turn, task: Task, version: int | None) -> None:
+    """Announces and sends the statement of `task`; `version` is its target's newest one."""
     planned, sql = planned_statement(turn.state, task)
     attempt = turn.state.attempts.get(planned.id, 0) + 1
     turn.set(
         attempts={**turn.state.attempts, planned.id: attempt},
-        phase=Executing(task=task, statement=planned.id, attempt=attempt),
+        phase=Executing(task=task, statement=planned.id, attempt=attempt, version=version),
     )
     turn.emit(
         StatementStarted(
@@ -53,6 +70,7 @@ def start(turn: Turn, task: Task) -> None:
             sha256=planned.sha256,
             attempt=attempt,
             head=planned.head,
+            target_version=version,
         ),
         durable=True,
     )

@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from executor.core import answers, convergence, ending, prompts
-from executor.core.inputs import Failed, FileRead, FileUnreadable, Succeeded
+from executor.core import answers, convergence, ending, prompts, resuming
+from executor.core.inputs import Failed, FileRead, FileUnreadable, Inspected, Succeeded
 from executor.core.state import (
     Executing,
     FileProgress,
     FileQuestion,
     FileStatement,
     Generating,
+    GoingOn,
+    Inspecting,
     LoopStatement,
     OutputOptimize,
     Ready,
@@ -26,6 +28,7 @@ from executor.core.statements import (
     planned_statement,
     record_failure,
     record_success,
+    send,
     start,
 )
 from executor.core.turn import Turn
@@ -45,6 +48,8 @@ GOING_ON = ("iterating", "probing", "optimizing", "aliasing")
 
 def proceed(turn: Turn) -> None:
     """Goes on with the run until something is under way again, or nothing is left to do."""
+    if isinstance(turn.state.phase, GoingOn):
+        resuming.go_on(turn, turn.state.phase.was)
     while isinstance(turn.state.phase, Ready):
         state = turn.state
         if state.stop is not None:
@@ -179,6 +184,14 @@ def _optimize_next_output(turn: Turn) -> bool:
 
 
 # --- statements -------------------------------------------------------------------------------
+
+
+def inspected(turn: Turn, found: Inspected, inspecting: Inspecting) -> None:
+    """A write's target has been looked up: send it, unless a stop was asked for meanwhile."""
+    if turn.state.stop is not None:
+        turn.set(phase=Ready())
+    else:
+        send(turn, inspecting.task, found.version)
 
 
 def succeeded(turn: Turn, ended: Succeeded, executing: Executing) -> None:

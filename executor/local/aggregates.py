@@ -15,7 +15,8 @@ from sqlglot import exp
 
 from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
-from executor.local.expressions import Expressions, exact_quotient
+from executor.local.arithmetic import exact_quotient
+from executor.local.expressions import Expressions
 from executor.local.functions import SPECIAL, call, special
 from executor.local.ordering import key_or_null
 from executor.local.scope import Scope
@@ -126,7 +127,8 @@ def ordered(ctx: Expressions, node: exp.Expr, scope: Scope) -> str:
     if value.type is not None and value.type.nested:
         sql = key_or_null(value)
     down = bool(node.args.get("desc"))
-    return f"{sql} {'DESC' if down else 'ASC'} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
+    nulls = "FIRST" if node.args.get("nulls_first") else "LAST"
+    return f"{sql} {'DESC' if down else 'ASC'} NULLS {nulls}"
 
 
 def _window(ctx: Expressions, node: exp.Window, scope: Scope) -> str:
@@ -347,14 +349,12 @@ def _percentile(asked: Asked) -> Core:
     raise unsupported("PERCENTILE", "percentile_cont and percentile_disc")
 
 
-for _names, _template, _kind in (
-    ("row_number", "row_number()", t.INT),
-    ("rank", "rank()", t.INT),
-    ("dense_rank", "dense_rank()", t.INT),
-):
-    aggregate(_names)(
-        lambda asked, s=_template: Core(s, t.INT, wrap=lambda m, c: f"CAST({m(c)} AS INTEGER)")  # type: ignore[misc]
-    )
+def _place(call: str) -> Maker:
+    return lambda asked: Core(call, t.INT, wrap=lambda m, c: f"CAST({m(c)} AS INTEGER)")
+
+
+for _name in ("row_number", "rank", "dense_rank"):
+    aggregate(_name)(_place(f"{_name}()"))
 aggregate("percent_rank")(lambda asked: Core("percent_rank()", t.DOUBLE))
 aggregate("cume_dist")(lambda asked: Core("cume_dist()", t.DOUBLE))
 aggregate("ntile")(

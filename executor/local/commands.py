@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from executor.local import sqltypes as t
 from executor.local.catalogs import META, attached, table_sql
@@ -32,6 +32,7 @@ from executor.local.execution import Execution
 from executor.local.history import Commit
 from executor.local.results import Result
 from executor.local.scope import Column
+from executor.local.session import set_one
 from executor.local.sqltypes import quote, text
 
 
@@ -136,9 +137,6 @@ def _use(work: Execution, words: Words) -> Result:
     return Result()
 
 
-_SETTINGS = ("ansi_mode", "legacy_time_parser_policy", "max_file_partition_bytes",
-             "read_only_external_metastore", "statement_timeout", "timezone", "use_cached_result",
-             "query_tags", "enable_photon")  # fmt: skip
 _SETTING_COLUMNS = _texts("key", "value")
 
 
@@ -163,13 +161,7 @@ def _set(work: Execution, words: Words) -> Result:
 
 
 def _set_one(work: Execution, key: str, value: str) -> Result:
-    if key not in _SETTINGS:
-        raise SqlError("CONFIG_NOT_AVAILABLE", f"Configuration {key} is not available.")
-    if key == "ansi_mode" and value.lower() != "true":
-        raise unsupported("ANSI_MODE", "any ANSI_MODE but true")
-    if key == "timezone" and value.upper() not in ("UTC", "ETC/UTC", "GMT", "Z", "+00:00"):
-        raise unsupported("TIMEZONE", "any TIMEZONE but UTC")
-    work.session.settings[key] = value
+    set_one(work.session, key, value)
     return Result(_SETTING_COLUMNS, [(key, value)])
 
 
@@ -320,7 +312,7 @@ def _show_views(work: Execution, words: Words) -> Result:
 def _show_columns(work: Execution, words: Words) -> Result:
     if not (words.take("IN") or words.take("FROM")):
         raise words.error()
-    path, columns = table(work, words)
+    _, columns = table(work, words)
     return Result(_texts("col_name"), [(c.name,) for c in columns])
 
 
@@ -451,16 +443,22 @@ def _alter_properties(work: Execution, words: Words) -> Result | None:
                     key += word
             old = work.run(
                 f"SELECT properties FROM {where} WHERE schema_name = ? AND table_name = ?", who
-            )  # type: ignore[arg-type]
+            )
             merged = {**json.loads(str(old[0][0])), **pairs}
-            work.run(f"UPDATE {where} SET properties = {text(json.dumps(merged))} "
-                     "WHERE schema_name = ? AND table_name = ?", who)  # type: ignore[arg-type] # fmt: skip
+            work.run(
+                f"UPDATE {where} SET properties = {text(json.dumps(merged))} "
+                "WHERE schema_name = ? AND table_name = ?",
+                who,
+            )
             work.record(Commit(path, "SET TBLPROPERTIES", {"properties": json.dumps(pairs)}))
         elif words.take("CLUSTER", "BY"):
             named = [k.text.lower() for k in words.tokens[words.at :] if k.text not in "(),"]
             clustering = [] if named == ["none"] else named
-            work.run(f"UPDATE {where} SET clustering = {text(json.dumps(clustering))} "
-                     "WHERE schema_name = ? AND table_name = ?", who)  # type: ignore[arg-type] # fmt: skip
+            work.run(
+                f"UPDATE {where} SET clustering = {text(json.dumps(clustering))} "
+                "WHERE schema_name = ? AND table_name = ?",
+                who,
+            )
             work.record(Commit(path, "CLUSTER BY", {"newClusteringColumns": ",".join(clustering)}))
     return Result()
 

@@ -77,8 +77,11 @@ def _create_table(work: Execution, node: exp.Create) -> Result:
             work.run(f"{word} {table_sql(path)} AS {_retyped(sql, columns)}")
             count = int(str(work.run(f"SELECT count(*) FROM {table_sql(path)}")[0][0]))
             commit.operation = ("CREATE OR REPLACE" if replace else "CREATE") + " TABLE AS SELECT"
-            commit.metrics = {"numFiles": "1" if count else "0", "numOutputRows": str(count),
-                              "numOutputBytes": str(400 + 8 * count * len(columns) if count else 0)}  # fmt: skip
+            commit.metrics = {
+                "numFiles": "1" if count else "0",
+                "numOutputRows": str(count),
+                "numOutputBytes": str(400 + 8 * count * len(columns) if count else 0),
+            }
             work.record(commit)
             return Result(counted("num_affected_rows", "num_inserted_rows"))
         if schema is None or query is not None:
@@ -163,7 +166,7 @@ def _column_def(work: Execution, node: exp.ColumnDef) -> str:
 def _create_view(work: Execution, node: exp.Create) -> Result:
     properties = node.args["properties"].expressions if node.args.get("properties") else []
     temporary = any(isinstance(p, exp.TemporaryProperty) for p in properties)
-    renames = ()
+    renames: tuple[str, ...] = ()
     if isinstance(node.this, exp.Schema):
         renames = tuple(c.name for c in node.this.expressions)
     body = node.expression.sql(dialect="databricks")

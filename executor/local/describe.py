@@ -62,8 +62,13 @@ def describe_table(
 
 
 def describe_namespace(work: Execution, catalog: str, schema: str) -> Result:
-    rows = [("Catalog Name", catalog), ("Namespace Name", schema), ("Comment", ""),
-            ("Location", f"dwx-local:/{catalog}/{schema}"), ("Owner", work.session.user)]  # fmt: skip
+    rows = [
+        ("Catalog Name", catalog),
+        ("Namespace Name", schema),
+        ("Comment", ""),
+        ("Location", f"dwx-local:/{catalog}/{schema}"),
+        ("Owner", work.session.user),
+    ]
     return Result([Column("database_description_item", t.STRING),
                    Column("database_description_value", t.STRING)], rows)  # fmt: skip
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Any, ClassVar
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.databricks import DatabricksParser
 
 from executor.local.errors import SqlError
 
@@ -27,12 +29,12 @@ class Warehouse(Databricks):
     class Tokenizer(Databricks.Tokenizer):
         COMMANDS = set()  # noqa: RUF012 -- else the rest of OPTIMIZE … is one opaque token
 
-    class Parser(Databricks.Parser):
-        FUNCTIONS = {}  # noqa: RUF012 -- sqlglot's way to configure a grammar
-        ARRAY_CONSTRUCTORS = {}  # noqa: RUF012 -- else array(1, 2)[0] loses its elements
+    class Parser(DatabricksParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}  # sqlglot configures a grammar by class attributes
+        ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # else array(1, 2)[0] loses its elements
         FUNCTION_PARSERS = {  # noqa: RUF012
             name: parse
-            for name, parse in Databricks.Parser.FUNCTION_PARSERS.items()
+            for name, parse in DatabricksParser.FUNCTION_PARSERS.items()
             if name in _WITH_SYNTAX
         }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import duckdb
 from sqlglot import exp
@@ -68,12 +68,11 @@ class Execution:
 
     # transactions --------------------------------------------------------------------------
 
-    def run(self, sql: str, params: list[object] | None = None) -> list[tuple[object, ...]]:
+    def run(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[object, ...]]:
         """Execute DuckDB SQL and give its rows."""
         self.check()
-        rows = (
-            self.con.execute(sql, params).fetchall() if params else self.con.execute(sql).fetchall()
-        )
+        done = self.con.execute(sql, params) if params else self.con.execute(sql)
+        rows: list[tuple[object, ...]] = done.fetchall()
         self.check()
         return rows
 

@@ -63,7 +63,8 @@ def _columns(
     if name == "posexplode":
         places = f"unnest(range(len({source})))"
         if outer:
-            places = f"CASE WHEN len({value.sql if kind.name == 'array' else source}) > 0 THEN {places} END"
+            filled = value.sql if kind.name == "array" else source
+            places = f"CASE WHEN len({filled}) > 0 THEN {places} END"
         out.append(("pos", Value(f"CAST({places} AS INTEGER)", t.INT)))
     if kind.name == "map":
         for label, inner in item.args:

@@ -20,7 +20,7 @@ from executor.local.operations import (
 )
 from executor.local.parameters import bind
 from executor.local.results import Result
-from executor.local.session import Session
+from executor.local.session import Session, set_one
 from executor.local.statements import execute
 
 LONG_POLL_S = 5.0
@@ -32,6 +32,7 @@ _STATES = {
     FINISHED: ttypes.TOperationState.FINISHED_STATE,
     FAILED: ttypes.TOperationState.ERROR_STATE,
     CANCELLED: ttypes.TOperationState.CANCELED_STATE,
+    TIMED_OUT: ttypes.TOperationState.TIMEDOUT_STATE,
 }
 _OK = ttypes.TStatusCode.SUCCESS_STATUS
 _ERROR = ttypes.TStatusCode.ERROR_STATUS
@@ -64,12 +65,7 @@ class Handler:
                 low = key.lower()
                 if low.startswith(("spark.", "set:")):
                     continue
-                if low == "timezone" and value.upper() not in ("UTC", "ETC/UTC", "GMT"):
-                    raise SqlError(
-                        "UNSUPPORTED_FEATURE.TIMEZONE",
-                        "The embedded warehouse does not support any TIMEZONE but UTC.",
-                    )
-                session.settings[low] = value
+                set_one(session, low, value)
             if wanted is not None and (wanted.catalogName or wanted.schemaName):
                 self._enter(session, wanted.catalogName, wanted.schemaName)
         except SqlError as exc:

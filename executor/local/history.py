@@ -116,10 +116,11 @@ class History:
     ) -> list[tuple[object, ...]]:
         """DESCRIBE HISTORY: newest first, in the columns of ``HISTORY_COLUMNS``."""
         found = self.table_id(con, path)
+        only = "" if limit is None else f" LIMIT {limit}"
         rows = con.execute(
             f"SELECT version, CAST(committed AS VARCHAR), user_name, operation, parameters, "
             f'read_version, blind_append, metrics, statement_id FROM {attached(path[0])}."{META}"'
-            f".history WHERE id = ? ORDER BY version DESC{'' if limit is None else f' LIMIT {limit}'}",
+            f".history WHERE id = ? ORDER BY version DESC{only}",
             [found],
         ).fetchall()
         return [

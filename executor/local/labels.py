@@ -15,11 +15,11 @@ _SIGNS = {
 def label(node: exp.Expr) -> str:
     """The column name of one item of a select list."""
     if isinstance(node, exp.Alias):
-        return node.alias
+        return str(node.alias)
     if isinstance(node, exp.Column):
         return node.name
     if isinstance(node, exp.Dot):
-        return node.expression.name
+        return str(node.expression.name)
     return _shown(node)
 
 
@@ -41,7 +41,7 @@ def _shown(node: exp.Expr) -> str:
         return f"-{inner}" if isinstance(node.this, exp.Literal) else f"(- {inner})"
     if isinstance(node, exp.NEQ):
         return f"(NOT ({_shown(node.left)} = {_shown(node.right)}))"
-    if type(node) in _SIGNS:
+    if isinstance(node, exp.Binary) and type(node) in _SIGNS:
         return f"({_shown(node.left)} {_SIGNS[type(node)]} {_shown(node.right)})"
     if isinstance(node, exp.Cast):
         word = "TRY_CAST" if isinstance(node, exp.TryCast) else "CAST"

@@ -41,9 +41,11 @@ CREATE MACRO spark_timestamp_text(x) AS
   CASE WHEN regexp_full_match(spark_trim(x), '[0-9]{{4}}') THEN spark_trim(x) || '-01-01'
        WHEN regexp_full_match(spark_trim(x), '[0-9]{{4}}-[0-9]{{1,2}}') THEN spark_trim(x) || '-01'
        WHEN regexp_full_match(spark_trim(x),
-         '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}([ T][0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\.[0-9]{{1,9}})?)?'
+         '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}'
+         '([ T][0-9]{{1,2}}:[0-9]{{1,2}}(:[0-9]{{1,2}}(\.[0-9]{{1,9}})?)?'
          '( ?(Z|UTC|[+-][0-9]{{1,2}}(:[0-9]{{2}})?))?)?')
-       THEN regexp_replace(spark_trim(x), '([ T][0-9]{{1,2}}:[0-9]{{1,2}})( ?(Z|UTC|[+-].*)?)$', '\1:00\2')
+       THEN regexp_replace(spark_trim(x),
+         '([ T][0-9]{{1,2}}:[0-9]{{1,2}})( ?(Z|UTC|[+-].*)?)$', '\1:00\2')
        ELSE x || '{REFUSED}' END;
 
 CREATE MACRO spark_scientific(digits, exponent) AS
@@ -76,7 +78,8 @@ CREATE MACRO spark_upper(x) AS
        ELSE upper(x) END;
 CREATE MACRO spark_lower(x) AS
   CASE WHEN regexp_matches(x, '[{_DOTTED}{_SIGMA}]')
-       THEN lower(regexp_replace(replace(x, '{_DOTTED}', 'i{_DOT}'), '(\pL){_SIGMA}(\PL|$)', '\1{_FINAL}\2', 'g'))
+       THEN lower(regexp_replace(replace(x, '{_DOTTED}', 'i{_DOT}'),
+         '(\pL){_SIGMA}(\PL|$)', '\1{_FINAL}\2', 'g'))
        ELSE lower(x) END;
 CREATE MACRO spark_divide(a, b) AS
   CASE WHEN b = 0 THEN CAST(CAST(a AS BIGINT) // CAST(b AS BIGINT) AS DOUBLE)
@@ -166,7 +169,8 @@ CREATE MACRO spark_overlap(a, b) AS
   CASE WHEN a IS NULL OR b IS NULL THEN NULL
        WHEN len(list_filter(a, lambda x: x IS NOT NULL AND list_contains(b, x))) > 0 THEN TRUE
        WHEN len(a) > 0 AND len(b) > 0 AND
-         (len(list_filter(a, lambda x: x IS NULL)) > 0 OR len(list_filter(b, lambda x: x IS NULL)) > 0)
+         (len(list_filter(a, lambda x: x IS NULL)) > 0
+          OR len(list_filter(b, lambda x: x IS NULL)) > 0)
        THEN NULL ELSE FALSE END;
 CREATE MACRO spark_slice(a, s, n) AS
   CASE WHEN a IS NULL OR s IS NULL OR n IS NULL THEN NULL
@@ -180,7 +184,8 @@ CREATE MACRO spark_sequence(a, b, s) AS
        WHEN s = 0 OR (s > 0) <> (b > a) THEN [CAST('{REFUSED}sequence' AS BIGINT)]
        ELSE generate_series(a, b, s) END;
 CREATE MACRO spark_interval_text(x, months) AS
-  CASE WHEN months THEN CASE WHEN datepart('year', x) * 12 + datepart('month', x) < 0 THEN '-' ELSE '' END
+  CASE WHEN months
+       THEN CASE WHEN datepart('year', x) * 12 + datepart('month', x) < 0 THEN '-' ELSE '' END
          || abs(datepart('year', x)) || '-' || abs(datepart('month', x))
        ELSE list_transform([datepart('day', x) * 86400000000 + datepart('hour', x) * 3600000000
          + datepart('minute', x) * 60000000 + datepart('microsecond', x)], lambda v:

@@ -1,4 +1,4 @@
-"""Functions over arrays, maps and structs, and the higher-order ones that take lambdas."""
+"""Functions over arrays, maps and structs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlglot import exp
 from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions
-from executor.local.functions import coerce, define, special
+from executor.local.functions import Build, coerce, define, special
 from executor.local.ordering import sort_key
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
@@ -48,11 +48,11 @@ def _struct(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
 
 
 def struct_of(pairs: list[tuple[str, Value]]) -> Value:
-    fields = ", ".join(f"{t.quote(n)} := {_typed(v)}" for n, v in pairs)
+    fields = ", ".join(f"{t.quote(n)} := {typed(v)}" for n, v in pairs)
     return Value(f"struct_pack({fields})", SqlType("struct", tuple((n, v.type) for n, v in pairs)))
 
 
-def _typed(v: Value) -> str:
+def typed(v: Value) -> str:
     if v.type is not None and (v.type.name == "void" or (v.const and v.type.integral)):
         return f"CAST({v.sql} AS {t.duck_name(v.type)})"
     return v.sql
@@ -70,7 +70,7 @@ def _map(v: list[Value]) -> Value:
 define("map", (0, 9999), "a", _map)
 
 
-def _item(v: Value) -> SqlType:
+def item_of(v: Value) -> SqlType:
     if v.type is None or v.type.name != "array":
         raise mismatch(f"An ARRAY is needed: {v.sql[:60]}.")
     kind = v.type.args[0]
@@ -82,38 +82,46 @@ define(
     "map_from_arrays",
     2,
     "A",
-    lambda v: Value(f"map({v[0].sql}, {v[1].sql})", SqlType("map", (_item(v[0]), _item(v[1])))),
+    lambda v: Value(f"map({v[0].sql}, {v[1].sql})", SqlType("map", (item_of(v[0]), item_of(v[1])))),
 )
 
 
 def _from_entries(v: list[Value]) -> Value:
-    (_, key), (_, item) = _item(v[0]).args
+    (_, key), (_, item) = item_of(v[0]).args
     return Value(f"map_from_entries({v[0].sql})", SqlType("map", (key, item)))
 
 
 define("map_from_entries", 1, "A", _from_entries)
-define("map_keys", 1, "M", lambda v: Value(f"map_keys({v[0].sql})", t.array(v[0].type.args[0])))  # type: ignore[union-attr]
-define("map_values", 1, "M", lambda v: Value(f"map_values({v[0].sql})", t.array(v[0].type.args[1])))  # type: ignore[union-attr]
+
+
+def _entry(v: Value) -> tuple[SqlType, SqlType]:
+    """The types of a map's keys and values."""
+    if v.type is None or v.type.name != "map":
+        raise mismatch(f"A MAP is needed: {v.sql[:60]}.")
+    key, item = v.type.args
+    return key, item
+
+
+define("map_keys", 1, "M", lambda v: Value(f"map_keys({v[0].sql})", t.array(_entry(v[0])[0])))
+define("map_values", 1, "M", lambda v: Value(f"map_values({v[0].sql})", t.array(_entry(v[0])[1])))
 define(
     "map_contains_key",
     2,
     "Ma",
-    lambda v: Value(
-        f"map_contains({v[0].sql}, {implicit(v[1], v[0].type.args[0]).sql})", t.BOOLEAN
-    ),
-)  # type: ignore[union-attr]
+    lambda v: Value(f"map_contains({v[0].sql}, {implicit(v[1], _entry(v[0])[0]).sql})", t.BOOLEAN),
+)
 
 
 def entry_type(kind: SqlType) -> SqlType:
     return SqlType("struct", (("key", kind.args[0]), ("value", kind.args[1])))
 
 
-define(
-    "map_entries",
-    1,
-    "M",
-    lambda v: Value(f"map_entries({v[0].sql})", t.array(entry_type(v[0].type))),
-)  # type: ignore[arg-type]
+def _map_entries(v: list[Value]) -> Value:
+    key, item = _entry(v[0])
+    return Value(f"map_entries({v[0].sql})", t.array(entry_type(SqlType("map", (key, item)))))
+
+
+define("map_entries", 1, "M", _map_entries)
 
 
 def _map_concat(v: list[Value]) -> Value:
@@ -140,7 +148,7 @@ def _element_at(v: list[Value]) -> Value:
     kind = v[0].type
     if kind is not None and kind.name == "map":
         return Value(f"({v[0].sql})[{implicit(v[1], kind.args[0]).sql}]", kind.args[1])
-    return Value(f"spark_element_at({v[0].sql}, {implicit(v[1], t.INT).sql})", _item(v[0]))
+    return Value(f"spark_element_at({v[0].sql}, {implicit(v[1], t.INT).sql})", item_of(v[0]))
 
 
 define("element_at", 2, "a", _element_at)
@@ -151,7 +159,7 @@ define(
     lambda v: (
         _element_at(v)
         if v[0].type and v[0].type.name == "map"
-        else Value(f"({v[0].sql})[{implicit(v[1], t.INT).sql}]", _item(v[0]))
+        else Value(f"({v[0].sql})[{implicit(v[1], t.INT).sql}]", item_of(v[0]))
     ),
 )
 define(
@@ -159,16 +167,16 @@ define(
     2,
     "Ai",
     lambda v: Value(
-        f"CASE WHEN {v[1].sql} >= 0 THEN ({v[0].sql})[{v[1].sql} + 1] END", _item(v[0])
+        f"CASE WHEN {v[1].sql} >= 0 THEN ({v[0].sql})[{v[1].sql} + 1] END", item_of(v[0])
     ),
 )
 
 
-def _with_item(template: str, kind: SqlType | None = None) -> object:
+def _with_item(template: str, kind: SqlType | None = None) -> Build:
     """A function of an array and an element, both brought to one type."""
 
     def build(v: list[Value]) -> Value:
-        item = t.common(_item(v[0]), v[1].type)
+        item = t.common(item_of(v[0]), v[1].type)
         if item is None:
             raise mismatch("The array and the element differ in type.")
         one, two = implicit(v[0], t.array(item)), implicit(v[1], item)
@@ -177,12 +185,12 @@ def _with_item(template: str, kind: SqlType | None = None) -> object:
     return build
 
 
-define("array_contains", 2, "Aa", _with_item("spark_array_contains({0}, {1})", t.BOOLEAN))  # type: ignore[arg-type]
+define("array_contains", 2, "Aa", _with_item("spark_array_contains({0}, {1})", t.BOOLEAN))
 define(
     "array_position",
     2,
     "Aa",
-    _with_item(  # type: ignore[arg-type]
+    _with_item(
         "CASE WHEN {0} IS NULL OR {1} IS NULL THEN NULL "
         "ELSE CAST(coalesce(list_position({0}, {1}), 0) AS BIGINT) END",
         t.BIGINT,
@@ -192,24 +200,24 @@ define(
     "array_remove",
     2,
     "Aa",
-    _with_item(  # type: ignore[arg-type]
+    _with_item(
         "CASE WHEN {1} IS NOT NULL THEN list_filter({0}, lambda __x: __x IS DISTINCT FROM {1}) END"
     ),
 )
 define(
     "array_append", 2, "Aa", _with_item("CASE WHEN {0} IS NOT NULL THEN list_append({0}, {1}) END")
-)  # type: ignore[arg-type]
+)
 define(
     "array_prepend",
     2,
     "Aa",
     _with_item("CASE WHEN {0} IS NOT NULL THEN list_prepend({1}, {0}) END"),
-)  # type: ignore[arg-type]
+)
 define("array_compact", 1, "A", "list_filter({0}, lambda __x: __x IS NOT NULL)")
 define("array_distinct", 1, "A", "spark_distinct({0})")
 
 
-def _two_arrays(template: str, kind: SqlType | None = None) -> object:
+def _two_arrays(template: str, kind: SqlType | None = None) -> Build:
     def build(v: list[Value]) -> Value:
         values, both = unify(v)
         return Value(template.format(values[0].sql, values[1].sql), kind or both)
@@ -217,10 +225,10 @@ def _two_arrays(template: str, kind: SqlType | None = None) -> object:
     return build
 
 
-define("array_union", 2, "A", _two_arrays("spark_distinct({0} || {1})"))  # type: ignore[arg-type]
-define("array_intersect", 2, "A", _two_arrays("spark_intersect({0}, {1})"))  # type: ignore[arg-type]
-define("array_except", 2, "A", _two_arrays("spark_except({0}, {1})"))  # type: ignore[arg-type]
-define("arrays_overlap", 2, "A", _two_arrays("spark_overlap({0}, {1})", t.BOOLEAN))  # type: ignore[arg-type]
+define("array_union", 2, "A", _two_arrays("spark_distinct({0} || {1})"))
+define("array_intersect", 2, "A", _two_arrays("spark_intersect({0}, {1})"))
+define("array_except", 2, "A", _two_arrays("spark_except({0}, {1})"))
+define("arrays_overlap", 2, "A", _two_arrays("spark_overlap({0}, {1})", t.BOOLEAN))
 define(
     "array_repeat",
     2,
@@ -234,7 +242,7 @@ define("slice", 3, "Aii", "spark_slice({0}, {1}, {2})")
 
 
 def _scalar_items(v: Value, what: str) -> SqlType:
-    item = _item(v)
+    item = item_of(v)
     if item.nested and item.name != "array" and item.name != "struct":
         raise unsupported("COMPARISON_OF_MAPS", f"{what} of maps")
     if item.nested:
@@ -242,12 +250,12 @@ def _scalar_items(v: Value, what: str) -> SqlType:
     return item
 
 
-def _array_extreme(name: str) -> object:
+def _array_extreme(name: str) -> Build:
     return lambda v: Value(f"list_{name}({v[0].sql})", _scalar_items(v[0], "array_" + name))
 
 
-define("array_max", 1, "A", _array_extreme("max"))  # type: ignore[arg-type]
-define("array_min", 1, "A", _array_extreme("min"))  # type: ignore[arg-type]
+define("array_max", 1, "A", _array_extreme("max"))
+define("array_min", 1, "A", _array_extreme("min"))
 
 
 def _sort_array(v: list[Value]) -> Value:
@@ -262,12 +270,13 @@ def _sort_array(v: list[Value]) -> Value:
 
 def sorted_array(v: Value, order: str, *, nulls_first: bool, descending: bool) -> Value:
     """Arrays of structs sort by a key in which a NULL field is smallest, as in Spark."""
-    item = _item(v)
+    item = item_of(v)
     if not item.nested:
         return Value(f"list_sort({v.sql}, {order})", v.type)
     one = fresh("s", v.sql)
     key = sort_key(Value(one, item))
-    packed = f"list_transform({v.sql}, lambda {one}: {{'k': CASE WHEN {one} IS NOT NULL THEN {key} END, 'v': {one}}})"
+    pair = f"{{'k': CASE WHEN {one} IS NOT NULL THEN {key} END, 'v': {one}}}"
+    packed = f"list_transform({v.sql}, lambda {one}: {pair})"
     nulls = f"list_filter({v.sql}, lambda __x: __x IS NULL)"
     kept = f"list_filter({packed}, lambda __x: __x.v IS NOT NULL)"
     ordered = (
@@ -283,21 +292,23 @@ define(
     1,
     "A",
     lambda v: Value(
-        f"CASE WHEN len(list_filter({v[0].sql}, lambda __x: __x IS NULL)) = 0 THEN flatten({v[0].sql}) END",
-        _item(v[0]),
+        f"CASE WHEN len(list_filter({v[0].sql}, lambda __x: __x IS NULL)) = 0 "
+        f"THEN flatten({v[0].sql}) END",
+        item_of(v[0]),
     ),
 )
 
 
 def _array_join(v: list[Value]) -> Value:
-    item = _item(v[0])
+    item = item_of(v[0])
     texts = v[0] if item == t.STRING else implicit(v[0], t.array(t.STRING))
     if len(v) > 2:
         source = f"list_transform({texts.sql}, lambda __x: coalesce(__x, {v[2].sql}))"
     else:
         source = f"list_filter({texts.sql}, lambda __x: __x IS NOT NULL)"
     return Value(
-        f"CASE WHEN {texts.sql} IS NULL THEN NULL ELSE coalesce(array_to_string({source}, {v[1].sql}), '') END",
+        f"CASE WHEN {texts.sql} IS NULL THEN NULL "
+        f"ELSE coalesce(array_to_string({source}, {v[1].sql}), '') END",
         t.STRING,
     )
 
@@ -345,7 +356,8 @@ def _sequence(v: list[Value]) -> Value:
         items = f"generate_series({v[0].sql}, {v[1].sql}, {v[2].sql})"
         return Value(f"CAST({items} AS {t.duck_name(kind)}[])", t.array(kind))
     if kind == t.DATE:
-        items = f"generate_series({v[0].sql}, {v[1].sql}, to_days(CASE WHEN {v[0].sql} <= {v[1].sql} THEN 1 ELSE -1 END))"
+        way = f"to_days(CASE WHEN {v[0].sql} <= {v[1].sql} THEN 1 ELSE -1 END)"
+        items = f"generate_series({v[0].sql}, {v[1].sql}, {way})"
         return Value(f"CAST({items} AS DATE[])", t.array(t.DATE))
     raise unsupported("SEQUENCE", "sequence of these types")
 
@@ -363,165 +375,9 @@ def _arrays_zip(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     packed = ", ".join(f"{t.quote(n)} := {one}[{i + 1}]" for i, n in enumerate(names))
     zipped = f"list_zip({', '.join(v.sql for v in values)})"
     present = " AND ".join(f"{v.sql} IS NOT NULL" for v in values)
-    kind = SqlType("struct", tuple((n, _item(v)) for n, v in zip(names, values, strict=True)))
+    kind = SqlType("struct", tuple((n, item_of(v)) for n, v in zip(names, values, strict=True)))
     return Value(
-        f"CASE WHEN {present} THEN list_transform({zipped}, lambda {one}: struct_pack({packed})) END",
+        f"CASE WHEN {present} THEN "
+        f"list_transform({zipped}, lambda {one}: struct_pack({packed})) END",
         t.array(kind),
     )
-
-
-# lambdas ------------------------------------------------------------------------------------
-
-
-def _body(ctx: Expressions, node: exp.Expr, scope: Scope, given: list[Value]) -> Value:
-    """The body of a lambda whose parameters stand for ``given``."""
-    if not isinstance(node, exp.Lambda):
-        raise mismatch("A lambda function is needed here.")
-    inner = scope.inner()
-    for parameter, value in zip(node.expressions, given, strict=False):
-        inner.lambdas[parameter.name.lower()] = value
-    if len(node.expressions) > len(given):
-        raise SqlError(
-            "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
-            f"Invalid lambda function call. A higher order function expects {len(given)} "
-            f"arguments, but got {len(node.expressions)}.",
-            sqlstate="42K0D",
-        )
-    return ctx.value(node.this, inner)
-
-
-def _arguments(node: exp.Expr) -> list[exp.Expr]:
-    return list(node.expressions)
-
-
-def _over_items(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, str, Value]:
-    """The array, the DuckDB lambda head and the translated body of f(array, lambda)."""
-    source, function = _arguments(node)
-    base = ctx.value(source, scope)
-    one, index = fresh("x", node.sql()), fresh("i", node.sql())
-    two = isinstance(function, exp.Lambda) and len(function.expressions) > 1
-    given = [Value(one, _item(base)), Value(f"CAST({index} - 1 AS INTEGER)", t.INT)]
-    body = _body(ctx, function, scope, given if two else given[:1])
-    return base, f"{one}, {index}" if two else one, body
-
-
-@special("transform")
-def _transform(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    base, head, body = _over_items(ctx, node, scope)
-    return Value(
-        f"list_transform({base.sql}, lambda {head}: {_typed(body)})", t.array(body.type or t.VOID)
-    )
-
-
-@special("filter")
-def _filter(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    base, head, body = _over_items(ctx, node, scope)
-    return Value(f"list_filter({base.sql}, lambda {head}: {body.sql})", base.type)
-
-
-@special("exists", "any_match")
-def _exists(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    base, head, body = _over_items(ctx, node, scope)
-    return Value(f"spark_any(list_transform({base.sql}, lambda {head}: {body.sql}))", t.BOOLEAN)
-
-
-@special("forall")
-def _forall(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    base, head, body = _over_items(ctx, node, scope)
-    return Value(f"spark_all(list_transform({base.sql}, lambda {head}: {body.sql}))", t.BOOLEAN)
-
-
-@special("aggregate", "reduce")
-def _aggregate(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    parts = _arguments(node)
-    base, start = ctx.value(parts[0], scope), ctx.value(parts[1], scope)
-    if start.type is None:
-        raise unsupported("UNTYPED_EXPRESSION", "aggregate with a start of unknown type")
-    acc, one = fresh("a", node.sql()), fresh("x", node.sql())
-    merged = _body(ctx, parts[2], scope, [Value(acc, start.type), Value(one, _item(base))])
-    if merged.type is not None and merged.type != start.type and merged.type.name != "void":
-        if t.common(merged.type, start.type) != start.type:
-            raise mismatch(
-                "aggregate: the lambda returns "
-                f'"{t.spark_name(merged.type)}" but the start is "{t.spark_name(start.type)}".'
-            )
-        merged = implicit(merged, start.type)
-    typed = f"CAST({start.sql} AS {t.duck_name(start.type)})"
-    result = Value(
-        f"list_reduce({base.sql}, lambda {acc}, {one}: "
-        f"CAST({merged.sql} AS {t.duck_name(start.type)}), {typed})",
-        start.type,
-    )
-    if len(parts) == 3:
-        return result
-    final = fresh("f", node.sql())
-    body = _body(ctx, parts[3], scope, [Value(final, start.type)])
-    return Value(
-        f"CASE WHEN {base.sql} IS NOT NULL THEN "
-        f"list_transform([{result.sql}], lambda {final}: {body.sql})[1] END",
-        body.type,
-    )
-
-
-@special("zip_with")
-def _zip_with(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    first, second, function = _arguments(node)
-    a, b = ctx.value(first, scope), ctx.value(second, scope)
-    pair = fresh("p", node.sql())
-    body = _body(
-        ctx, function, scope, [Value(f"{pair}[1]", _item(a)), Value(f"{pair}[2]", _item(b))]
-    )
-    return Value(
-        f"CASE WHEN {a.sql} IS NOT NULL AND {b.sql} IS NOT NULL THEN "
-        f"list_transform(list_zip({a.sql}, {b.sql}), lambda {pair}: {body.sql}) END",
-        t.array(body.type or t.VOID),
-    )
-
-
-def _map_lambda(ctx: Expressions, node: exp.Expr, scope: Scope) -> tuple[Value, str, Value]:
-    source, function = _arguments(node)
-    base = ctx.value(source, scope)
-    if base.type is None or base.type.name != "map":
-        raise mismatch("A MAP is needed.")
-    one = fresh("m", node.sql())
-    given = [Value(f"{one}.key", base.type.args[0]), Value(f"{one}.value", base.type.args[1])]
-    return base, one, _body(ctx, function, scope, given)
-
-
-@special("map_filter", "transform_values", "transform_keys")
-def _map_higher(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    base, one, body = _map_lambda(ctx, node, scope)
-    assert base.type is not None
-    key, item = base.type.args
-    entries, name = f"map_entries({base.sql})", str(node.this).lower()
-    if name == "map_filter":
-        return Value(
-            f"map_from_entries(list_filter({entries}, lambda {one}: {body.sql}))", base.type
-        )
-    pair = (
-        f"{{'key': {one}.key, 'value': {_typed(body)}}}"
-        if name == "transform_values"
-        else f"{{'key': {_typed(body)}, 'value': {one}.value}}"
-    )
-    kind = (key, body.type) if name == "transform_values" else (body.type, item)
-    return Value(
-        f"map_from_entries(list_transform({entries}, lambda {one}: {pair}))", SqlType("map", kind)
-    )
-
-
-@special("array_sort")
-def _array_sort(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    parts = _arguments(node)
-    base = ctx.value(parts[0], scope)
-    if len(parts) == 1:
-        return sorted_array(base, "'ASC', 'NULLS LAST'", nulls_first=False, descending=False)
-    # A comparator: an element's rank is how many others come before it; equal ones keep order.
-    i, j = fresh("i", node.sql()), fresh("j", node.sql())
-    less = _body(
-        ctx, parts[1], scope,
-        [Value(f"({base.sql})[{j}]", _item(base)), Value(f"({base.sql})[{i}]", _item(base))],
-    ).sql  # fmt: skip
-    everyone = f"range(1, len({base.sql}) + 1)"
-    rank = f"len(list_filter({everyone}, lambda {j}: ({less}) < 0 OR (({less}) = 0 AND {j} < {i})))"
-    ranked = f"list_sort(list_transform({everyone}, lambda {i}: {{'r': {rank}, 'i': {i}}}))"
-    return Value(f"list_transform({ranked}, lambda __e: ({base.sql})[__e.i])", base.type)

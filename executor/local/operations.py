@@ -7,10 +7,11 @@ state is final, or after its time. Statements of one session take turns, as on a
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from executor.local.duckerrors import translate
@@ -18,12 +19,13 @@ from executor.local.engine import Engine
 from executor.local.errors import Cancelled, SqlError
 from executor.local.execution import Execution
 from executor.local.results import Result
-from executor.local.session import Session
+from executor.local.session import Session, timeout_of
 from executor.local.values import Value
 
 Work = Callable[[Execution], Result]
 
 RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
+TIMED_OUT = "timed out"
 
 
 class Operation:
@@ -42,6 +44,7 @@ class Operation:
         self.offset = 0  # rows handed out so far
         self._waiting: list[tuple[Any, ...]] = []
         self._last = False
+        self._expired = False
         self._reading = threading.Lock()
         self._done = threading.Event()
         self._execution = Execution(engine, session, self.id)
@@ -59,11 +62,12 @@ class Operation:
         try:
             with self.session.lock:
                 self._execution.check()
-                self.result = self._work(self._execution)
-        except BaseException as exc:  # the outermost edge of a statement
+                with self._limit():
+                    self.result = self._work(self._execution)
+        except Exception as exc:  # noqa: BLE001 -- the outermost edge of a statement
             found = translate(exc)
             if isinstance(found, Cancelled) or self._execution.cancelled:
-                state = CANCELLED
+                state = TIMED_OUT if self._expired else CANCELLED
             else:
                 state = FAILED
                 assert isinstance(found, SqlError)
@@ -73,6 +77,26 @@ class Operation:
             self.completed_ms = int(time.time() * 1000)
             self.state = state
             self._done.set()
+
+    @contextlib.contextmanager
+    def _limit(self) -> Iterator[None]:
+        """STATEMENT_TIMEOUT, where the session has set one."""
+        seconds = timeout_of(self.session)
+        if not seconds:
+            yield
+            return
+        timer = threading.Timer(seconds, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        while not self._done.wait(0.2):
+            self._execution.cancel()
 
     def wait(self, seconds: float) -> str:
         """The state, final if it becomes so within ``seconds``."""

@@ -52,7 +52,9 @@ def _scalar(name: str, text: str | None) -> Value:
 
 def _nested(name: str, arguments: list[Any]) -> Value:
     items = [
-        _nested(a.type.upper(), a.arguments) if a.arguments is not None else _scalar(a.type.upper(), a.value)
+        _scalar(a.type.upper(), a.value)
+        if a.arguments is None
+        else _nested(a.type.upper(), a.arguments)
         for a in arguments
     ]  # fmt: skip
     if name.startswith("ARRAY"):

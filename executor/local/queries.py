@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from executor.local import aggregates, nested, scalar, temporal  # noqa: F401 -- fill the table
+from executor.local import (  # noqa: F401 -- they fill the table of functions
+    aggregates,
+    lambdas,
+    nested,
+    regexes,
+    scalar,
+    temporal,
+    texts,
+)
 from executor.local import sqltypes as t
 from executor.local.aggregates import ordered, window_body
 from executor.local.dialect import position_of
@@ -57,8 +65,8 @@ class Queries:
             relation, sql = self._values(node, scope)
             return with_sql + f"SELECT * FROM {sql}", relation.columns
         if isinstance(node, exp.Table):
-            inner = exp.Select(expressions=[exp.Star()], from_=exp.From(this=node))
-            sql, columns = self._select(inner, scope)
+            whole = exp.Select(expressions=[exp.Star()], from_=exp.From(this=node))
+            sql, columns = self._select(whole, scope)
             return with_sql + sql, columns
         if not isinstance(node, exp.Select):
             raise unsupported("QUERY", f"this query: {node.sql('databricks')[:100]}")
@@ -275,7 +283,8 @@ class Queries:
             return None
         for projection in node.expressions:
             if isinstance(projection, exp.Alias) and projection.alias.lower() == item.name.lower():
-                return projection.this
+                found: exp.Expr = projection.this
+                return found
         return None
 
     def _tail(
@@ -301,9 +310,7 @@ class Queries:
             parts.append(f"{word} {value.sql}")
         return (" " + " ".join(parts)) if parts else ""
 
-    def _order_item(
-        self, item: exp.Expr, scope: Scope, columns: list[Column], whole: bool
-    ) -> str:
+    def _order_item(self, item: exp.Expr, scope: Scope, columns: list[Column], whole: bool) -> str:
         target = item.this if isinstance(item, exp.Ordered) else item
         nulls = "FIRST" if item.args.get("nulls_first") else "LAST"
         way = f"{'DESC' if item.args.get('desc') else 'ASC'} NULLS {nulls}"
@@ -555,8 +562,8 @@ _SELECT = ("expressions", "hint", "distinct", "from_", "joins", "laterals", "whe
            "having", "qualify", "windows", "order", "limit", "offset", "sort", "cluster",
            "distribute", "with_")  # fmt: skip
 _JOIN = ("this", "side", "kind", "method", "on", "using")
-_RELATION = ("this", "db", "catalog", "alias", "joins", "laterals", "version", "when", "expressions",
-             "view", "with_", "ordinality")  # fmt: skip
+_RELATION = ("this", "db", "catalog", "alias", "joins", "laterals", "version", "when",
+             "expressions", "view", "with_", "ordinality")  # fmt: skip
 
 
 def _read_all(node: exp.Expr, known: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,8 @@ class Spool:
         con.execute(f"SELECT * FROM read_parquet({text(str(file))})")
 
     def next(self, most: int) -> list[tuple[Any, ...]]:
-        return self._con.fetchmany(most)
+        rows: list[tuple[Any, ...]] = self._con.fetchmany(most)
+        return rows
 
     def close(self) -> None:
         with contextlib.suppress(duckdb.Error):
@@ -123,9 +124,13 @@ def in_wire_form(sql: str, columns: Sequence[Column]) -> str:
 
 
 def run_query(
-    con: duckdb.DuckDBPyConnection, sql: str, columns: list[Column], spill: Path
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    columns: list[Column],
+    spill: Path,
+    connect: Callable[[], duckdb.DuckDBPyConnection],
 ) -> Result:
-    """Execute a query to its end. The result owns ``con`` if it had to be spooled."""
+    """Execute a query to its end. A spooled result reads through a connection of its own."""
     wired = in_wire_form(sql, columns)
     con.execute(wired)
     rows = con.fetchmany(KEPT_IN_MEMORY + 1)
@@ -139,7 +144,7 @@ def run_query(
             f"COPY (SELECT * FROM ({wired}) AS __r({names})) TO {text(str(file))} "
             "(FORMAT parquet, COMPRESSION lz4_raw)"
         )
-        return Result(columns, [], None, Spool(con.cursor(), file))
+        return Result(columns, [], None, Spool(connect(), file))
     except BaseException:
         file.unlink(missing_ok=True)
         raise

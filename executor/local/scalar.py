@@ -1,4 +1,4 @@
-"""Scalar functions over numbers and texts, and the ones that only tell where we are."""
+"""Functions over numbers and conditions, and the ones that only tell where we are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from sqlglot import exp
 
 from executor.local import sqltypes as t
 from executor.local.errors import SqlError, unsupported
-from executor.local.expressions import Expressions, arithmetic, divide, modulo
-from executor.local.functions import define, special
+from executor.local.arithmetic import arithmetic, divide, modulo
+from executor.local.expressions import Expressions
+from executor.local.functions import Build, define, special
 from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
 from executor.local.values import Value, cast, implicit, string_literal, unify
@@ -78,7 +79,8 @@ define(
     lambda v: Value(
         f"CASE WHEN {v[0].sql} > 0 THEN ln({v[0].sql}) END"
         if len(v) == 1
-        else f"CASE WHEN {v[0].sql} > 0 AND {v[1].sql} > 0 THEN ln({v[1].sql}) / ln({v[0].sql}) END",
+        else f"CASE WHEN {v[0].sql} > 0 AND {v[1].sql} > 0 "
+        f"THEN ln({v[1].sql}) / ln({v[0].sql}) END",
         t.DOUBLE,
     ),
 )
@@ -175,7 +177,7 @@ define("least", (2, 99), "a", lambda v: _greatest(v, "least"))
 # conditions ---------------------------------------------------------------------------------
 
 
-def _unified(template: str) -> object:
+def _unified(template: str) -> Build:
     def build(v: list[Value]) -> Value:
         values, kind = unify(v)
         return Value(template.format(all=", ".join(x.sql for x in values)), kind)
@@ -183,8 +185,8 @@ def _unified(template: str) -> object:
     return build
 
 
-define("coalesce", (1, 99), "a", _unified("coalesce({all})"))  # type: ignore[arg-type]
-define("nvl ifnull", 2, "a", _unified("coalesce({all})"))  # type: ignore[arg-type]
+define("coalesce", (1, 99), "a", _unified("coalesce({all})"))
+define("nvl ifnull", 2, "a", _unified("coalesce({all})"))
 
 
 def _nullif(v: list[Value]) -> Value:
@@ -274,326 +276,3 @@ def _fact(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
         "current_version": "version",
     }.get(name, name)
     return string_literal(ctx.facts[key])
-
-
-# texts --------------------------------------------------------------------------------------
-
-define("upper ucase", 1, "s", "spark_upper({0})", t.STRING)
-define("lower lcase", 1, "s", "spark_lower({0})", t.STRING)
-define("length len char_length character_length", 1, "a", lambda v: _length(v[0]))
-define(
-    "octet_length",
-    1,
-    "a",
-    lambda v: Value(
-        f"octet_length({v[0].sql if v[0].type == t.BINARY else f'encode({implicit(v[0], t.STRING).sql})'})",
-        t.INT,
-    ),
-)
-define("bit_length", 1, "s", "CAST(bit_length({0}) AS INTEGER)", t.INT)
-
-
-def _length(v: Value) -> Value:
-    if v.type == t.BINARY:
-        return Value(f"CAST(octet_length({v.sql}) AS INTEGER)", t.INT)
-    return Value(f"CAST(length({implicit(v, t.STRING).sql}) AS INTEGER)", t.INT)
-
-
-def _trim_two(name: str) -> object:
-    def build(v: list[Value]) -> Value:
-        # trim(chars, text) in Spark has the characters first.
-        if len(v) == 1:
-            return Value(f"{name}({v[0].sql}, ' ')", t.STRING)
-        text, chars = (v[0], v[1]) if name == "btrim" else (v[1], v[0])
-        return Value(f"{'trim' if name == 'btrim' else name}({text.sql}, {chars.sql})", t.STRING)
-
-    return build
-
-
-define("ltrim", (1, 2), "s", _trim_two("ltrim"))  # type: ignore[arg-type]
-define("rtrim", (1, 2), "s", _trim_two("rtrim"))  # type: ignore[arg-type]
-define(
-    "btrim",
-    (1, 2),
-    "s",
-    lambda v: Value(
-        f"trim({v[0].sql}, {v[1].sql if len(v) > 1 else chr(39) + ' ' + chr(39)})", t.STRING
-    ),
-)
-define(
-    "substring substr",
-    (2, 3),
-    "sii",
-    lambda v: Value(
-        f"spark_substring({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '2147483647'})",
-        t.STRING,
-    ),
-)
-define("left", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE left({0}, {1}) END", t.STRING)
-define("right", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE right({0}, {1}) END", t.STRING)
-define("instr", 2, "s", "spark_instr({0}, {1})", t.INT)
-define(
-    "locate charindex position",
-    (2, 3),
-    "ssi",
-    lambda v: Value(
-        f"spark_locate({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '1'})", t.INT
-    ),
-)
-define(
-    "lpad",
-    (2, 3),
-    "sis",
-    lambda v: Value(
-        f"spark_pad_left({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})",
-        t.STRING,
-    ),
-)
-define(
-    "rpad",
-    (2, 3),
-    "sis",
-    lambda v: Value(
-        f"spark_pad_right({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else chr(39) + ' ' + chr(39)})",
-        t.STRING,
-    ),
-)
-define("repeat", 2, "si", "repeat({0}, greatest({1}, 0))", t.STRING)
-define("space", 1, "i", "repeat(' ', greatest({0}, 0))", t.STRING)
-define(
-    "replace",
-    (2, 3),
-    "s",
-    lambda v: Value(
-        f"CASE WHEN {v[1].sql} = '' THEN {v[0].sql} ELSE replace({v[0].sql}, {v[1].sql}, "
-        f"{v[2].sql if len(v) > 2 else chr(39) * 2}) END",
-        t.STRING,
-    ),
-)
-define("initcap", 1, "s", "spark_initcap({0})", t.STRING)
-define("ascii", 1, "s", "CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END", t.INT)
-define(
-    "chr char",
-    1,
-    "l",
-    "CASE WHEN {0} < 0 THEN '' ELSE chr(CAST({0} % 256 AS INTEGER)) END",
-    t.STRING,
-)
-define("contains", 2, "s", "contains({0}, {1})", t.BOOLEAN)
-define("startswith", 2, "s", "starts_with({0}, {1})", t.BOOLEAN)
-define("endswith", 2, "s", "ends_with({0}, {1})", t.BOOLEAN)
-define("translate", 3, "s", "translate({0}, {1}, {2})", t.STRING)
-define("substring_index", 3, "ssi", "spark_substring_index({0}, {1}, {2})", t.STRING)
-define("split_part", 3, "ssi", "split_part({0}, {1}, {2})", t.STRING)
-define("levenshtein", 2, "s", "CAST(levenshtein({0}, {1}) AS INTEGER)", t.INT)
-define("concat_ws", (1, 99), "a", lambda v: _concat_ws(v))
-define("md5", 1, "a", lambda v: Value(f"md5({_bytes(v[0])})", t.STRING))
-define("sha sha1", 1, "a", lambda v: Value(f"sha1({_bytes(v[0])})", t.STRING))
-define("hex", 1, "a", lambda v: _hex(v[0]))
-define("unhex", 1, "s", "spark_unhex({0})", t.BINARY)
-define("base64", 1, "a", lambda v: Value(f"base64({_bytes(v[0])})", t.STRING))
-define("unbase64", 1, "s", "from_base64({0})", t.BINARY)
-define(
-    "bin",
-    1,
-    "l",
-    "ltrim(CAST(CAST({0} AS BIT) AS VARCHAR), '0') || CASE WHEN {0} = 0 THEN '0' ELSE '' END",
-    t.STRING,
-)
-
-
-def _concat_ws(v: list[Value]) -> Value:
-    parts: list[str] = []
-    for x in v[1:]:
-        if x.type is not None and x.type.name == "array":
-            inner = x if x.type.args[0] == t.STRING else cast(x, t.array(t.STRING))
-            parts.append(inner.sql)
-        else:
-            parts.append(f"[{implicit(x, t.STRING).sql}]")
-    separator = implicit(v[0], t.STRING).sql
-    if not parts:
-        return Value(f"CASE WHEN {separator} IS NOT NULL THEN '' END", t.STRING)
-    # array_to_string skips NULL, as concat_ws does; a NULL array counts as empty.
-    joined = " || ".join(f"coalesce({p}, [])" for p in parts)
-    return Value(
-        f"CASE WHEN {separator} IS NULL THEN NULL "
-        f"ELSE coalesce(array_to_string({joined}, {separator}), '') END",
-        t.STRING,
-    )
-
-
-def _bytes(v: Value) -> str:
-    return v.sql if v.type == t.BINARY else f"encode({implicit(v, t.STRING).sql})"
-
-
-def _hex(v: Value) -> Value:
-    if v.type is not None and (v.type.integral or v.type.name in ("decimal", "double", "float")):
-        return Value(
-            f"hex({implicit(v, t.BIGINT).sql if not v.type.integral else f'CAST({v.sql} AS BIGINT)'})",
-            t.STRING,
-        )
-    return Value(f"hex({_bytes(v)})", t.STRING)
-
-
-@special("sha2")
-def _sha2(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    text, bits = ctx.values(list(node.expressions), scope)
-    if not bits.const or bits.const[0] not in (0, 256):
-        raise unsupported("SHA2", "sha2 with any bit length but 0 and 256")
-    return Value(f"sha256({_bytes(text)})", t.STRING)
-
-
-@special("conv")
-def _conv(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    number, source, target = ctx.values(list(node.expressions), scope)
-    if not (source.const and target.const):
-        raise unsupported("CONV", "conv with bases that are not literals")
-    f, to = int(source.const[0]), int(target.const[0])
-    if not (2 <= f <= 36 and 2 <= abs(to) <= 36):
-        return Value("CAST(NULL AS VARCHAR)", t.STRING)
-    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:f]
-    return Value(f"spark_conv({implicit(number, t.STRING).sql}, {f}, '[{digits}]', {to})", t.STRING)
-
-
-@special("concat")
-def _concat(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
-    values = ctx.values(list(node.expressions), scope)
-    if any(v.type is not None and v.type.name == "array" for v in values):
-        values, kind = unify(values)
-        return Value("(" + " || ".join(v.sql for v in values) + ")", kind)
-    if values and all(v.type == t.BINARY for v in values):
-        return Value("(" + " || ".join(v.sql for v in values) + ")", t.BINARY)
-    texts = [implicit(v, t.STRING).sql for v in values]
-    return Value("(" + " || ".join(texts or ["''"]) + ")", t.STRING)
-
-
-# regular expressions ------------------------------------------------------------------------
-
-
-def _pattern(v: Value) -> str:
-    """A Java pattern as RE2 reads it. Refuses what the two read differently."""
-    if not v.const:
-        raise unsupported("REGEX", "a regular expression that is not a literal")
-    text = str(v.const[0])
-    if re.search(r"\(\?<?[=!]|\(\?>|[*+?}]\+|\\[1-9]|\\[GXRZ]", text):
-        raise unsupported("REGEX", f"lookaround, backreferences or possessive quantifiers: {text}")
-    inside = False
-    for i, ch in enumerate(text):
-        if i and text[i - 1] == "\\" and not (i > 1 and text[i - 2] == "\\"):
-            continue
-        if ch == "[":
-            if inside:
-                raise unsupported("REGEX", f"nested character classes: {text}")
-            inside = True
-        elif ch == "]":
-            inside = False
-        elif inside and text[i : i + 2] == "&&":
-            raise unsupported("REGEX", f"intersections of character classes: {text}")
-    return t.text(re.sub(r"\(\?<([A-Za-z])", r"(?P<\1", text))
-
-
-def _replacement(v: Value) -> str:
-    """Java's $1 and \\$ as RE2's \\1 and $."""
-    if not v.const:
-        raise unsupported("REGEX", "a replacement text that is not a literal")
-    out, text, i = "", str(v.const[0]), 0
-    while i < len(text):
-        ch = text[i]
-        if ch == "\\" and i + 1 < len(text):
-            i += 1
-            out += "\\\\" if text[i] == "\\" else text[i]
-        elif ch == "$" and i + 1 < len(text) and text[i + 1].isdigit():
-            i += 1
-            out += "\\" + text[i]
-        elif ch in "$\\":
-            raise SqlError(
-                "INVALID_PARAMETER_VALUE.REGEX_REPLACEMENT", f"Illegal group reference: {text}."
-            )
-        else:
-            out += ch
-        i += 1
-    return t.text(out)
-
-
-define(
-    "regexp_like rlike regexp",
-    2,
-    "s",
-    lambda v: Value(f"regexp_matches({v[0].sql}, {_pattern(v[1])})", t.BOOLEAN),
-)
-
-
-def _regexp_replace(v: list[Value]) -> Value:
-    if len(v) > 3 and v[3].const != (1,):
-        raise unsupported("REGEX", "regexp_replace with a start position")
-    return Value(
-        f"regexp_replace({v[0].sql}, {_pattern(v[1])}, {_replacement(v[2])}, 'g')", t.STRING
-    )
-
-
-define("regexp_replace", (3, 4), "sssi", _regexp_replace)
-
-
-def _group(v: list[Value]) -> int:
-    if len(v) < 3:
-        return 1
-    if not v[2].const:
-        raise unsupported("REGEX", "a group number that is not a literal")
-    return int(v[2].const[0])
-
-
-def _regexp_extract(v: list[Value], name: str, kind: SqlType) -> Value:
-    group, pattern = _group(v), _pattern(v[1])
-    groups = re.compile(str(v[1].const[0] if v[1].const else "")).groups
-    if not 0 <= group <= groups:
-        raise SqlError(
-            "INVALID_PARAMETER_VALUE.REGEX_GROUP_INDEX",
-            f"The value of parameter(s) `idx` in `{name}` is invalid: Expects group index between "
-            f"0 and {groups}, but got {group}.",
-        )
-    return Value(f"{name}({v[0].sql}, {pattern}, {group})", kind)
-
-
-define("regexp_extract", (2, 3), "ssi", lambda v: _regexp_extract(v, "regexp_extract", t.STRING))
-define(
-    "regexp_extract_all",
-    (2, 3),
-    "ssi",
-    lambda v: _regexp_extract(v, "regexp_extract_all", t.array(t.STRING)),
-)
-define(
-    "regexp_count",
-    2,
-    "s",
-    lambda v: Value(
-        f"CAST(len(regexp_extract_all({v[0].sql}, {_pattern(v[1])})) AS INTEGER)", t.INT
-    ),
-)
-define(
-    "regexp_substr",
-    2,
-    "s",
-    lambda v: Value(
-        f"CASE WHEN regexp_matches({v[0].sql}, {_pattern(v[1])}) "
-        f"THEN regexp_extract({v[0].sql}, {_pattern(v[1])}) END",
-        t.STRING,
-    ),
-)
-
-
-def _split(v: list[Value]) -> Value:
-    if len(v) > 2 and (not v[2].const or v[2].const[0] > 0):
-        raise unsupported("SPLIT", "split with a limit")
-    if not v[1].const:
-        raise unsupported("REGEX", "a regular expression that is not a literal")
-    text = str(v[1].const[0])
-    if text == "":
-        raise unsupported("SPLIT", "split on the empty pattern")
-    plain = re.fullmatch(r"(?:[^\\.\[\]{}()*+?^$|]|\\[^A-Za-z0-9])+", text)
-    if plain:
-        literal = re.sub(r"\\(.)", r"\1", text)
-        return Value(f"string_split({v[0].sql}, {t.text(literal)})", t.array(t.STRING))
-    return Value(f"regexp_split_to_array({v[0].sql}, {_pattern(v[1])})", t.array(t.STRING))
-
-
-define("split", (2, 3), "ssi", _split)

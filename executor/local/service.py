@@ -181,7 +181,7 @@ class _Endpoint(BaseHTTPRequestHandler):
             return
         try:
             reply = self.answer(body)
-        except Exception as exc:  # the outermost edge of a request: garbage in, or a fault of ours
+        except Exception as exc:  # noqa: BLE001 -- the edge of a request: garbage in, or our fault
             self._refuse(
                 400, f"The Thrift call cannot be answered: {type(exc).__name__}: {exc}"[:500]
             )

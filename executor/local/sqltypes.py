@@ -216,7 +216,7 @@ def from_ast(node: exp.Expr) -> SqlType | None:
     inner = node.expressions
     if name == "DECIMAL":
         numbers = [int(p.name) for p in inner]
-        return SqlType("decimal", (numbers[0] if numbers else 10, (numbers + [0, 0])[1]))
+        return SqlType("decimal", (numbers[0] if numbers else 10, [*numbers, 0, 0][1]))
     if name == "ARRAY":
         item = from_ast(inner[0]) if inner else None
         return array(item) if item else None

@@ -30,13 +30,9 @@ def execute(work: Execution, sql: str) -> Result:
     try:
         return _run(work, tree)
     except duckdb.BinderException as exc:
-        found = translate(exc)
-        if (
-            isinstance(found, SqlError)
-            and found.error_class == "MISSING_AGGREGATION"
-            and tree.find(exp.Group) is None
-        ):
-            raise no_group_by(found) from exc
+        fault = translate(exc)
+        if isinstance(fault, SqlError) and fault.error_class == "MISSING_AGGREGATION":
+            raise (fault if tree.find(exp.Group) else no_group_by(fault)) from exc
         raise
 
 
@@ -60,4 +56,4 @@ def _run(work: Execution, tree: exp.Expr) -> Result:
             return dml.truncate(work, tree)
     query, columns = work.query(tree)
     work.check()
-    return run_query(work.con, query, columns, work.engine.spill)
+    return run_query(work.con, query, columns, work.engine.spill, work.engine.connect)

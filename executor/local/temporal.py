@@ -6,8 +6,9 @@ from sqlglot import exp
 
 from executor.local import sqltypes as t
 from executor.local.errors import SqlError, mismatch, unsupported
-from executor.local.expressions import Expressions, arithmetic
-from executor.local.functions import define, special
+from executor.local.arithmetic import arithmetic
+from executor.local.expressions import Expressions
+from executor.local.functions import Build, define, special
 from executor.local.scope import Scope
 from executor.local.values import Value, cast, implicit
 
@@ -40,25 +41,16 @@ def _moment(v: Value) -> Value:
     return implicit(v, t.TIMESTAMP)
 
 
+def _field(function: str) -> Build:
+    return lambda v: Value(f"CAST({function}({_moment(v[0]).sql}) AS INTEGER)", t.INT)
+
+
 for _name, _sql in (
     ("year", "year"), ("quarter", "quarter"), ("month", "month"), ("day", "day"),
     ("dayofmonth", "day"), ("dayofyear", "dayofyear"), ("weekofyear", "week"), ("hour", "hour"),
     ("minute", "minute"), ("second", "second"), ("week", "week"), ("doy", "dayofyear"),
 ):  # fmt: skip
-    define(
-        _name,
-        1,
-        "a",
-        lambda v, f=_sql: Value(  # type: ignore[misc]
-            f"CAST({f}({_moment(v[0]).sql}) AS INTEGER)", t.INT
-        ),
-    )
-define(
-    "dayofweek dow",
-    1,
-    "a",
-    lambda v: Value(f"CAST(dayofweek({_moment(v[0]).sql}) + 1 AS INTEGER)", t.INT),
-)
+    define(_name, 1, "a", _field(_sql))
 define(
     "weekday", 1, "a", lambda v: Value(f"CAST(isodow({_moment(v[0]).sql}) - 1 AS INTEGER)", t.INT)
 )

@@ -51,9 +51,7 @@ def once(sqls: list[str], build: Callable[[list[str]], str]) -> str:
     three times would be 27 copies of x; real programs nest deep enough to use up all memory. An
     argument that is more than a name or a literal is therefore bound to a lambda parameter first.
     """
-    names = [
-        s if _SIMPLE.fullmatch(s) else fresh("v", f"{i}{s}") for i, s in enumerate(sqls)
-    ]
+    names = [s if _SIMPLE.fullmatch(s) else fresh("v", f"{i}{s}") for i, s in enumerate(sqls)]
     body = build(names)
     bound = [(n, s) for n, s in zip(names, sqls, strict=True) if n != s]
     if all(body.count(n) <= 1 for n, _ in bound) and "spark_" not in body:
@@ -94,8 +92,8 @@ def cast(value: Value, to: SqlType) -> Value:
         hint = "WITHOUT" if source.nested or to.nested else "WITH_FUNC"
         raise SqlError(
             f"DATATYPE_MISMATCH.CAST_{hint}_SUGGESTION",
-            f'Cannot resolve the cast due to data type mismatch: cannot cast "{t.spark_name(source)}"'
-            f' to "{t.spark_name(to)}".',
+            "Cannot resolve the cast due to data type mismatch: cannot cast "
+            f'"{t.spark_name(source)}" to "{t.spark_name(to)}".',
         )
     return Value(sql, to)
 

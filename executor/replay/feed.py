@@ -10,6 +10,7 @@ from executor.core.inputs import (
     Beat,
     Begun,
     Broken,
+    Checked,
     DeadlinePassed,
     Decided,
     Delayed,
@@ -18,9 +19,11 @@ from executor.core.inputs import (
     FileUnreadable,
     Input,
     InputEnded,
+    Inspected,
     Noticed,
     PlanRead,
     Refused,
+    Resumed,
     SessionClosed,
     SessionOpened,
     SessionRefused,
@@ -29,7 +32,16 @@ from executor.core.inputs import (
     Succeeded,
     Undecidable,
 )
-from executor.core.state import Asking, Connecting, Generating, Planning, Rereading, State
+from executor.core.state import (
+    Asking,
+    Checking,
+    Connecting,
+    Generating,
+    Inspecting,
+    Planning,
+    Rereading,
+    State,
+)
 from protocol.base import Cut
 from protocol.decisions import Cancel, Decide, Decision, Ping, SetPolicy
 from protocol.events import (
@@ -45,8 +57,10 @@ from protocol.events import (
     InputClosed,
     Plan,
     PromptResolved,
+    Reconnected,
     RunFinished,
     StatementFinished,
+    StatementStarted,
     StatementSubmitted,
     Unknown,
     Waiting,
@@ -67,8 +81,10 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
     Errors: `NoInputError`.
     """
     match event:
-        case Hello():
+        case Hello(segment=1):
             return (Begun(event),)
+        case Hello():
+            return (Resumed(event),)
         case Plan():
             return (PlanRead(event),)
         case Connected():
@@ -87,6 +103,15 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (FileRead(event.file, event.reason),)
         case ErrorPrompt() if isinstance(state.phase, Rereading | Generating) and event.error:
             return (FileUnreadable(event.error),)
+        case Reconnected():
+            return (SessionOpened(event.session_id, event.elapsed_ms, {}, event.replayed),)
+        case StatementStarted() if isinstance(state.phase, Inspecting):
+            return (Inspected(event.statement, event.target_version),)
+        case StatementFinished() if isinstance(state.phase, Checking):
+            evidence = _text(event.evidence)
+            return (
+                Checked(event.statement, event.elapsed_ms, event.query_id, event.outcome, evidence),
+            )
         case StatementSubmitted():
             return (Submitted(event.statement, event.query_id),)
         case StatementFinished():

@@ -16,9 +16,10 @@ from typing import Any
 
 from executor.core.effects import Emit
 from executor.core.machine import step
-from executor.core.state import State
+from executor.core.state import Checking, Executing, State
 from executor.replay.feed import inputs_of
-from protocol.events import Event, Unknown
+from protocol.base import VERSION
+from protocol.events import Event, StatementStarted, Unknown
 from protocol.hello import Entry
 from protocol.shapes import stable_fields_of
 
@@ -39,11 +40,30 @@ class Folding:
     def __init__(self, run: str) -> None:
         self.state = State(run)
         self._announced: deque[Event | Unknown] = deque()
+        self._ts = ""
 
     @property
     def announced(self) -> tuple[Event | Unknown, ...]:
         """Events the machine has emitted and the log has not shown yet."""
         return tuple(self._announced)
+
+    def unwritten(self) -> tuple[Entry, ...]:
+        """The announced events as entries: what the process that died would have written next."""
+        first = self.state.seq - len(self._announced) + 1
+        return tuple(
+            Entry(v=VERSION, run=self.state.run, seq=seq, ts=self._ts, event=event)
+            for seq, event in enumerate(self._announced, first)
+        )
+
+    def in_flight(self) -> str | None:
+        """The statement that may have been under way when the log ended."""
+        phase = self.state.phase
+        executing = phase.executing if isinstance(phase, Checking) else phase
+        if not isinstance(executing, Executing):
+            return None
+        # announced, but the line is not in the log: it was never sent
+        unsent = any(isinstance(event, StatementStarted) for event in self._announced)
+        return None if unsent else executing.statement
 
     def take(self, entry: Entry) -> Mismatch | None:
         """Takes the next entry; returns how it differs from what the machine says, if it does."""
@@ -58,6 +78,7 @@ class Folding:
 
     def _feed(self, entry: Entry) -> None:
         at = datetime.fromisoformat(entry.ts)
+        self._ts = entry.ts
         for given in inputs_of(self.state, entry.event):
             self.state, effects = step(self.state, given, at)
             for effect in effects:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,8 @@ DEFAULT_ROOT: Final = Path(".dwx") / "runs"
 ROOT_VARIABLE: Final = "DWX_RUN_ROOT"
 _ALPHABET: Final = "23456789abcdefghjkmnpqrstuvwxyz"
 _ATTEMPTS: Final = 20
+_LOCK_ATTEMPTS: Final = 20
+_LOCK_PAUSE_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,10 @@ class RunDirectory:
     @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
+
+    @property
+    def inbox(self) -> Path:
+        return self.path / "inbox"
 
     @property
     def lock(self) -> Path:
@@ -50,6 +57,8 @@ def create(root: Path) -> RunDirectory:
         except FileExistsError:
             continue
         (path / "artifacts").mkdir(mode=0o700)
+        (path / "inbox").mkdir(mode=0o700)
+        (path / "inbox" / "done").mkdir(mode=0o700)
         return RunDirectory(run, path)
     raise FileExistsError(f"no free run id below {root}")
 
@@ -60,14 +69,25 @@ class RunLock:
     def __init__(self, directory: RunDirectory) -> None:
         """Takes the lock. Errors: `BlockingIOError` if another process holds it."""
         self._descriptor = os.open(directory.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._descriptor)
-            raise
-        holder = {"pid": os.getpid(), "host": os.uname().nodename}
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # somebody who asks whether the run lives holds it for a moment
+                if attempt == _LOCK_ATTEMPTS - 1:
+                    os.close(self._descriptor)
+                    raise
+                time.sleep(_LOCK_PAUSE_SECONDS)
+        holder = {"pid": os.getpid(), "host": os.uname().nodename, "booted_ms": booted_ms()}
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, json.dumps(holder).encode() + b"\n")
+
+
+def booted_ms() -> int:
+    """When the machine was booted by its wall clock, in milliseconds: changes if that is set."""
+    since_boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return (time.time_ns() - time.clock_gettime_ns(since_boot)) // 1_000_000
 
 
 def is_alive(run_path: Path) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import assert_never
 
 import anyio
@@ -22,6 +23,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from executor.core.effects import (
     CancelRunning,
+    CheckCommit,
     ClearTimer,
     CloseSession,
     Effect,
@@ -29,6 +31,7 @@ from executor.core.effects import (
     Execute,
     Finish,
     GenerateFile,
+    Inspect,
     OpenSession,
     ReadFile,
     ReadPlan,
@@ -45,6 +48,7 @@ from executor.core.inputs import (
     InputEnded,
     PlanRead,
     Refused,
+    SessionClosed,
     StopRequested,
     Undecidable,
 )
@@ -52,11 +56,12 @@ from executor.core.machine import step
 from executor.core.state import Executing, State
 from executor.core.statements import planned_statement
 from executor.runtime import faults
+from executor.runtime.inbox import Inbox
 from executor.runtime.record import Record
 from executor.runtime.secrets import Masker
 from executor.runtime.stdio import read_chunks
 from executor.runtime.worker import SessionWorker
-from executor.warehouse.port import Request, Warehouse
+from executor.warehouse.port import Request, Warehouse, Write
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
 from protocol.errors import LineTooLong, ProtocolFault
 from protocol.events import Plan
@@ -85,6 +90,10 @@ class World:
     """Generates an iteration of a loop from the last file; raises `WorkflowError`."""
     mask: Masker
     read_stdin: bool = True
+    inbox: Path | None = None
+    """Directory in which other processes leave decisions."""
+    first: tuple[Input, ...] = ()
+    """What the command line has decided: taken in before anything else."""
     signals: list[int] = field(default_factory=list)
     """Signals that came before the runner was there to take them."""
 
@@ -103,6 +112,7 @@ class Runner:
         self._busy_since = datetime.now(UTC)
         self._exit_code: int | None = None
         self._worker: SessionWorker | None = None
+        self._inbox = Inbox(world.inbox)
 
     async def run(self) -> int:
         """Runs to the last line and returns the exit code."""
@@ -121,10 +131,14 @@ class Runner:
                 self._tasks: TaskGroup = tasks
                 tasks.start_soon(self._take_signals)
                 tasks.start_soon(self._beat)
+                for given in self._world.first:
+                    self._feed(given)
                 if self._world.read_stdin:
                     self._read_stdin()
                 else:
                     send.send_nowait(InputEnded())
+                self._inbox.drain(self._feed)
+                tasks.start_soon(self._inbox.serve, send.send_nowait)
                 self._perform(ReadPlan())
                 await self._take_inputs(receive)
                 tasks.cancel_scope.cancel()
@@ -144,7 +158,11 @@ class Runner:
 
     async def _take_inputs(self, receive: MemoryObjectReceiveStream[Input]) -> None:
         while self._exit_code is None:
-            self._feed(await receive.receive())
+            given = await receive.receive()
+            if isinstance(given, SessionClosed):
+                self._inbox.drain(self._feed)  # whoever answers late is told before the last line
+            self._feed(given)
+            self._inbox.taken(given)
 
     def _feed(self, given: Input) -> None:
         masked: Input = self._world.mask.masked(given)
@@ -234,16 +252,21 @@ class Runner:
                 self._record.append(entry, durable=durable)
             case ReadPlan():
                 self._in_thread(self._load)
-            case OpenSession():
+            case OpenSession(replay):
                 warehouse = self._world.warehouse(self._deliver)
                 self._worker = SessionWorker(warehouse, self._deliver, self._crashed_elsewhere)
-                self._worker.open()
+                self._worker.open([self._replayed(statement) for statement in replay])
             case CloseSession():
                 self._session().close()
             case ReadFile(file):
                 self._in_thread(lambda: self._reload(file))
             case GenerateFile(loop, iteration, last):
                 self._in_thread(lambda: self._generate(loop, iteration, last))
+            case Inspect(statement, table):
+                self._session().inspect(statement, table)
+            case CheckCommit(statement, kind, target, renames, query_id, version, ended):
+                write = Write(kind, target, renames, query_id, version, ended)
+                self._session().check(statement, write)
             case Execute():
                 self._execute(effect)
             case CancelRunning():
@@ -270,12 +293,7 @@ class Runner:
         self._busy_since = now()
         planned, _ = planned_statement(self._state, phase.task)
         file = self._state.file(effect.file) if effect.file is not None else None
-        sql = effect.sql
-        if sql is None:
-            assert file is not None
-            source = self._sources[file.id]
-            place = [one.id for one in source.planned.statements].index(effect.statement)
-            sql = source.texts[place]
+        sql = effect.sql if effect.sql is not None else self._text(effect.statement)
         tags = {
             "run": self._state.run,
             "file": (file.path if file is not None else "")[-TAGS_MAX_CHARACTERS:],
@@ -289,6 +307,18 @@ class Runner:
             planned=planned,
             critical=file.critical if file is not None else effect.kind != "optimize",
         )
+
+    def _text(self, statement: str) -> str:
+        """The SQL of a statement of a file."""
+        for source in self._sources.values():
+            for planned, text in zip(source.planned.statements, source.texts, strict=True):
+                if planned.id == statement:
+                    return text
+        raise KeyError(statement)
+
+    def _replayed(self, statement: str) -> Request:
+        """A USE or SET of a file, to be run again in a new session."""
+        return Request(statement, self._text(statement), "set", None, count_rows=False)
 
     async def _wait_until(self, prompt: str, at: datetime) -> None:
         with self._timers.get(prompt, anyio.CancelScope()):

@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from executor.core.failures import error_record
 from executor.core.inputs import (
+    Checked,
     Failed,
     Input,
+    Inspected,
     SessionClosed,
     SessionOpened,
     SessionRefused,
     Submitted,
     Succeeded,
 )
-from executor.warehouse.port import ConnectError, Request, Session, StatementError, Warehouse
+from executor.warehouse.port import (
+    ConnectError,
+    Request,
+    Session,
+    StatementError,
+    Warehouse,
+    Write,
+)
 from protocol.events import PlannedStatement
 
 
@@ -44,10 +53,22 @@ class SessionWorker:
         self._jobs: SimpleQueue[Callable[[], Input]] = SimpleQueue()
         threading.Thread(target=self._work, name="dwx-session", daemon=True).start()
 
-    def open(self) -> None:
-        """Opens the session; answered by `SessionOpened` or `SessionRefused`."""
+    def open(self, replay: Sequence[Request]) -> None:
+        """Opens the session and runs `replay` in it; answered by `SessionOpened` or
+        `SessionRefused`.
+        """
         self._cancel.clear()
-        self._jobs.put(self._open)
+        self._jobs.put(lambda: self._open(replay))
+
+    def inspect(self, statement: str, table: str) -> None:
+        """Looks up a table's newest version; answered by `Inspected`."""
+        self._cancel.clear()
+        self._jobs.put(lambda: self._inspect(statement, table))
+
+    def check(self, statement: str, write: Write) -> None:
+        """Finds out whether a write has committed; answered by `Checked`."""
+        self._cancel.clear()
+        self._jobs.put(lambda: self._check(statement, write))
 
     def execute(
         self, request: Request, *, path: str | None, planned: PlannedStatement, critical: bool
@@ -78,14 +99,31 @@ class SessionWorker:
                 return
             self._deliver(answer)
 
-    def _open(self) -> Input:
+    def _open(self, replay: Sequence[Request]) -> Input:
         begun = time.monotonic()
         try:
-            self._session = self._warehouse.open(self._cancel)
+            session = self._warehouse.open(self._cancel)
         except ConnectError as exc:
             return SessionRefused(error_record(exc.facts, path=None, statement=None))
-        opened = self._session.opened
-        return SessionOpened(opened.session_id, _since(begun), opened.settings)
+        try:
+            for request in replay:
+                session.execute(request, submitted=_nobody, cancel=self._cancel)
+        except StatementError as exc:
+            session.close()
+            return SessionRefused(error_record(exc.facts, path=None, statement=None))
+        self._session = session
+        opened = session.opened
+        return SessionOpened(opened.session_id, _since(begun), opened.settings, len(replay))
+
+    def _inspect(self, statement: str, table: str) -> Input:
+        assert self._session is not None
+        return Inspected(statement, self._session.version(table, self._cancel))
+
+    def _check(self, statement: str, write: Write) -> Input:
+        assert self._session is not None
+        begun = time.monotonic()
+        outcome, evidence = self._session.outcome(write, self._cancel)
+        return Checked(statement, _since(begun), write.query_id, outcome, evidence)
 
     def _execute(
         self, request: Request, path: str | None, planned: PlannedStatement, critical: bool
@@ -128,6 +166,10 @@ class SessionWorker:
         if session is not None:
             session.close()
         return SessionClosed(session_id, _since(begun))
+
+
+def _nobody(query_id: str | None) -> None:
+    """USE and SET that are replayed belong to no statement of the log."""
 
 
 def _since(begun: float) -> int:

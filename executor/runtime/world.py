@@ -141,6 +141,8 @@ class _EmbeddedSession:
         self._stop = stop
         self.execute = session.execute
         self.opened = session.opened
+        self.version = session.version
+        self.outcome = session.outcome
 
     def close(self) -> None:
         self._session.close()

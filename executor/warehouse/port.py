@@ -46,6 +46,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """A statement whose end nobody saw."""
+
+    kind: StatementKind
+    target: str
+    renames: str | None
+    """For kind `rename`: the table's name before."""
+    query_id: str | None
+    version: int | None
+    """Newest version of the target before it; -1 for no table, `None` for unknown."""
+    ended: bool
+    """True if it cannot be running any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The warehouse finished the statement."""
 
@@ -103,6 +118,16 @@ class Session(Protocol):
         Calls `submitted` with the query id once, as soon as the warehouse has taken the statement.
         Raises `StatementError`.
         """
+        ...
+
+    def version(self, table: str, cancel: Event) -> int | None:
+        """The newest version in the table's history; -1 if there is no such table, `None` if that
+        cannot be found out. Never raises.
+        """
+        ...
+
+    def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
+        """Whether a write has committed, and the evidence. `unknown` without proof; never raises."""
         ...
 
     def close(self) -> None:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from executor.core.effects import (
+    CheckCommit,
     CloseSession,
     Effect,
     Emit,
     Execute,
     Finish,
     GenerateFile,
+    Inspect,
     OpenSession,
     ReadFile,
     ReadPlan,
 )
 from executor.core.inputs import (
     Begun,
+    Checked,
     Decided,
     Failed,
     FileRead,
     Input,
+    Inspected,
     PlanRead,
+    Resumed,
     SessionClosed,
     SessionOpened,
     Submitted,
@@ -32,10 +38,12 @@ from executor.core.inputs import (
 )
 from executor.core.machine import step
 from executor.core.state import State
+from executor.replay.verify import Folding
 from protocol.decisions import Decide
 from protocol.events import (
     ErrorRecord,
     Event,
+    Outcome,
     Plan,
     PlannedFile,
     PlannedLoop,
@@ -165,8 +173,36 @@ class Drive:
     """A run of the machine; `answer` says how the warehouse ends each statement."""
 
     def __init__(self, planned: Plan, answer: Script = success, **settings: Any) -> None:
+        self._start(planned, answer)
+        self.feed(Begun(hello(**settings)))
+
+    @classmethod
+    def resume(
+        cls,
+        entries: Sequence[Entry],
+        planned: Plan,
+        answer: Script = success,
+        outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown",
+        **settings: Any,
+    ) -> Drive:
+        """Goes on with a recorded run as another process does."""
+        folding = Folding(entries[0].run)
+        for entry in entries:
+            assert folding.take(entry) is None
+        drive = cls.__new__(cls)
+        drive._start(planned, answer)
+        drive._outcome = outcome
+        drive.state = folding.state
+        drive.entries = [*entries, *folding.unwritten()]
+        drive._at = datetime.fromisoformat(entries[-1].ts)
+        first = replace(hello(**settings), segment=2, in_flight=folding.in_flight())
+        drive.feed(Resumed(first))
+        return drive
+
+    def _start(self, planned: Plan, answer: Script) -> None:
         self.state = State("r-test22")
         self.entries: list[Entry] = []
+        self._outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown"
         self.executed: list[Execute] = []
         self.exit_code: int | None = None
         self.effects: list[Effect] = []
@@ -175,7 +211,6 @@ class Drive:
         self._answer = answer
         self._inputs: deque[Input] = deque()
         self._at = START
-        self.feed(Begun(hello(**settings)))
 
     @property
     def events(self) -> list[Event]:
@@ -216,6 +251,11 @@ class Drive:
                 self._inputs.append(FileRead(read, "reread"))
             case GenerateFile(_, iteration, _):
                 self._inputs.append(FileRead(generated(iteration), "generated"))
+            case Inspect(statement, _):
+                self._inputs.append(Inspected(statement, 7))
+            case CheckCommit(statement, _, _, _, query_id, _, _):
+                outcome = self._outcome(effect)
+                self._inputs.append(Checked(statement, 1, query_id, outcome, "so it is"))
             case Execute():
                 self.executed.append(effect)
                 answer = self._answer(effect)

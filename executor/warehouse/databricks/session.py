@@ -27,6 +27,7 @@ from typing import Any, Literal
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
 from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
+from executor.warehouse.databricks.commits import newest_version, outcome_of
 from executor.warehouse.databricks.history import (
     HistoryEntry,
     commit_of,
@@ -46,8 +47,8 @@ from executor.warehouse.databricks.results import (
     row_counts,
     whole_number,
 )
-from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError
-from protocol.events import RowCounts
+from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError, Write
+from protocol.events import Outcome, RowCounts
 
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
@@ -279,6 +280,14 @@ class DatabricksSession:
     def history(self, table: str, limit: int, cancel: Event) -> list[HistoryEntry]:
         """The last `limit` commits of a table, newest first. Raises `StatementError`."""
         return [entry(row) for row in self._rows(history_query(table, limit), limit, cancel)]
+
+    def version(self, table: str, cancel: Event) -> int | None:
+        """See `executor.warehouse.port.Session.version`."""
+        return newest_version(lambda name, limit: self.history(name, limit, cancel), table)
+
+    def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
+        """See `executor.warehouse.port.Session.outcome`."""
+        return outcome_of(lambda name, limit: self.history(name, limit, cancel), write)
 
     def close(self) -> None:
         """Closes the session within `CLOSE_BUDGET_S`; never raises."""

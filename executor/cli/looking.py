@@ -1,0 +1,104 @@
+"""What the verbs that look at a run share: naming the run, spelling commands, printing.
+
+These verbs are called again and again, so they load no validator, no SQL parser and no driver.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from executor.cli.parser import Parser
+from executor.runtime.find import RunNotFound, find, run_root
+from executor.runtime.look import Look
+from executor.runtime.rundir import ROOT_VARIABLE
+from executor.views.summary import summary
+from protocol.errors import shown
+from protocol.exit_codes import LOST, STILL_RUNNING, SUSPENDED, USAGE
+
+CODES: Final = {
+    "running": STILL_RUNNING,
+    "waiting": SUSPENDED,
+    "suspended": SUSPENDED,
+    "crashed": LOST,
+    "stalled": LOST,
+}
+"""The exit code that mirrors a state; a finished run has its own."""
+
+
+def flags(verb: str, about: str | None, *, run: bool = True) -> Parser:
+    """A parser with what all these verbs take."""
+    parser = Parser(prog=f"dwx {verb}", description=about)
+    if run:
+        parser.add_argument(
+            "run",
+            metavar="RUN",
+            nargs="?",
+            help="id, unique prefix or directory; default: the only live run, else the latest",
+        )
+    parser.add_argument("--run-root", type=Path, metavar="PATH", help=f"or {ROOT_VARIABLE}")
+    parser.add_argument("--json", action="store_true", help="JSON instead of text")
+    return parser
+
+
+class Subject:
+    """The run a verb is about."""
+
+    def __init__(self, args: Namespace, wanted: str | None) -> None:
+        """Errors: `RunNotFound`, `OSError`."""
+        path = find(run_root(args.run_root), wanted)
+        self.look = Look(path)
+        self._args = args
+        # a run outside the root is named by its directory; others by their whole id
+        below_root = path.parent == run_root(args.run_root)
+        self._name = path.name if below_root else str(path)
+
+    def command(self, verb: str, *arguments: str) -> str:
+        """A command line about this run, to be given where this one was."""
+        if verb == "replay":
+            return shlex.join(["dwx", "replay", str(self.look.path)])
+        words = ["dwx", verb, self._name, *arguments]
+        if self._args.run_root is not None and self._name == self.look.path.name:
+            words += ["--run-root", str(self._args.run_root)]
+        return shlex.join(words)
+
+    def summary(self) -> dict[str, Any]:
+        """The run's status as of the last look."""
+        look = self.look
+        return summary(look.fold, look.state, str(look.path), self.command, look.unread())
+
+    def exit_code(self) -> int:
+        """The exit code that mirrors the run's state."""
+        fold = self.look.fold
+        if fold.finished:
+            return fold.exit_code if fold.exit_code is not None else LOST
+        return CODES[self.look.state]
+
+
+def looking(verb: str, args: Namespace, act: Callable[[], int]) -> int:
+    """Does what a verb does; a run that cannot be found or read is told, with exit code 2."""
+    # whatever the terminal's encoding: a name must not end a look
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return act()
+    except RunNotFound as exc:
+        message = str(exc)
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        place = shown(str(exc.filename or "the run directory"), 200)
+        message = f"{place}: {exc.strerror or exc}"
+    if args.json:
+        print_json({"error": message})
+    print(f"dwx {verb}: {message}", file=sys.stderr)
+    return USAGE
+
+
+def print_json(value: dict[str, Any] | Sequence[Any]) -> None:
+    """Prints one line of JSON."""
+    print(json.dumps(value, separators=(",", ":")))
