@@ -24,6 +24,7 @@ VERBS = {
     "events": "read a run's record from a cursor on",
     "watch": "follow a run, one line per event that matters",
     "runs": "list the runs",
+    "resume": "go on with a run that was suspended or whose process died",
     "plan": "show what would run, offline",
     "replay": "show a recorded run, or verify its log",
     "policy": "hold a policy against a recorded run, or suggest one from it",

@@ -114,7 +114,7 @@ def _take(turn: Turn, given: Input) -> None:
             _expect(turn, given, state_is=object, when=turn.state.hello is not None)
             resuming.resumed(turn, given)
         case Refused():
-            _expect(turn, given, state_is=Planning)
+            _expect(turn, given, state_is=(Planning, Resuming))
             ending.finish(turn, exit_codes.USAGE, given.error)
         case PlanRead():
             _expect(turn, given, state_is=(Planning, Resuming))

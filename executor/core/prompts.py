@@ -144,13 +144,20 @@ def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice,
     )
     prompt = replace(prompt, digest=digest_of(prompt))
     asking = Asking(prompt=prompt, question=question)
-    turn.set(asked=number, phase=asking)
+    turn.set(asked=number)
     turn.emit(prompt, durable=True)
+    wait(turn, asking)
+
+
+def wait(turn: Turn, asking: Asking) -> None:
+    """Waits for an answer to an open prompt, unless one is already there."""
+    turn.set(phase=asking)
     _answer_in_advance(turn, asking)
     if turn.state.phase == asking:
         _answer_by_rule(turn, asking)
     if turn.state.phase == asking:
-        turn.want(SetTimer(prompt_id, deadline))
+        timeout = timedelta(milliseconds=turn.state.settings.prompt_timeout_ms)
+        turn.want(SetTimer(asking.prompt.prompt, turn.at + timeout))
 
 
 def _answer_line(state: State, prompt_id: str) -> str:

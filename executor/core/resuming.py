@@ -15,7 +15,6 @@ committed statements must begin with the same ones, or the caller is asked.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from executor.core import answers, ending, prompts
 from executor.core.effects import (
@@ -24,7 +23,6 @@ from executor.core.effects import (
     OpenSession,
     ReadFile,
     ReadPlan,
-    SetTimer,
 )
 from executor.core.inputs import Checked, PlanRead, Resumed, SessionOpened
 from executor.core.state import (
@@ -193,9 +191,8 @@ def go_on(turn: Turn, was: Phase) -> None:
     """Takes up what was under way when the process before ended."""
     turn.set(phase=was)
     match was:
-        case Asking(prompt=prompt):
-            timeout = timedelta(milliseconds=turn.state.settings.prompt_timeout_ms)
-            turn.want(SetTimer(prompt.prompt, turn.at + timeout))
+        case Asking():
+            prompts.wait(turn, was)
         case Executing():
             _after_interruption(turn, was)
         case Checking(executing):

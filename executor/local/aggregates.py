@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.arithmetic import exact_quotient
+from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import SPECIAL, call, special
 from executor.local.ordering import key_or_null

@@ -14,6 +14,7 @@ from executor.local.operations import (
     FAILED,
     FINISHED,
     RUNNING,
+    TIMED_OUT,
     Operation,
     Registry,
     Work,

@@ -13,6 +13,7 @@ from executor.local.scope import Scope
 from executor.local.sqltypes import SqlType
 from executor.local.values import Value, fresh, implicit
 
+
 def _body(ctx: Expressions, node: exp.Expr, scope: Scope, given: list[Value]) -> Value:
     """The body of a lambda whose parameters stand for ``given``."""
     if not isinstance(node, exp.Lambda):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import re
 
-from sqlglot import exp
-
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, mismatch, unsupported
-from executor.local.expressions import Expressions
-from executor.local.functions import Build, define, special
-from executor.local.scope import Scope
+from executor.local.errors import SqlError, unsupported
+from executor.local.functions import define
 from executor.local.sqltypes import SqlType
-from executor.local.values import Value, cast, implicit, unify
+from executor.local.values import Value
+
 
 def _pattern(v: Value) -> str:
     """A Java pattern as RE2 reads it. Refuses what the two read differently."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, unsupported
 from executor.local.arithmetic import arithmetic, divide, modulo
+from executor.local.errors import unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import Build, define, special
 from executor.local.scope import Scope

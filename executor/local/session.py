@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from executor.local.catalogs import View
 from executor.local.errors import SqlError, unsupported
 
-
 _SETTINGS = ("ansi_mode", "legacy_time_parser_policy", "max_file_partition_bytes",
              "read_only_external_metastore", "statement_timeout", "timezone", "use_cached_result",
              "query_tags", "enable_photon")  # fmt: skip
@@ -46,7 +45,9 @@ def set_one(session: Session, key: str, value: str) -> None:
     if key == "timezone" and value.upper() not in ("UTC", "ETC/UTC", "GMT", "Z", "+00:00"):
         raise unsupported("TIMEZONE", "any TIMEZONE but UTC")
     if key == "statement_timeout" and not value.isdigit():
-        raise SqlError("INVALID_CONF_VALUE", f"{value} is not a number of seconds.", sqlstate="22022")
+        raise SqlError(
+            "INVALID_CONF_VALUE", f"{value} is not a number of seconds.", sqlstate="22022"
+        )
     session.settings[key] = value
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import duckdb
 from sqlglot import exp
 
-from executor.local import commands, ddl, dml
+from executor.local import commands, ddl, dml, maintenance
 from executor.local.dialect import parse, tokens
 from executor.local.duckerrors import no_group_by, translate
 from executor.local.errors import SqlError
 from executor.local.execution import Execution
 from executor.local.results import Result, run_query
+from executor.local.words import Words
 
 
 def execute(work: Execution, sql: str) -> Result:
@@ -18,12 +19,12 @@ def execute(work: Execution, sql: str) -> Result:
     found = tokens(sql)
     if not found:
         raise SqlError("PARSE_EMPTY_STATEMENT", "Syntax error, unexpected empty statement.")
-    words = commands.Words(found)
+    words = Words(found)
     command = commands.find(words)
     if command is not None:
         return command(work, words)
     if words.take("ALTER", "TABLE"):
-        done = commands.alter_properties(work, words)
+        done = maintenance.alter_properties(work, words)
         if done is not None:
             return done
     tree = parse(sql)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.arithmetic import arithmetic
+from executor.local.errors import SqlError, mismatch, unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import Build, define, special
 from executor.local.scope import Scope
@@ -51,6 +51,17 @@ for _name, _sql in (
     ("minute", "minute"), ("second", "second"), ("week", "week"), ("doy", "dayofyear"),
 ):  # fmt: skip
     define(_name, 1, "a", _field(_sql))
+define(
+    "weekday", 1, "a", lambda v: Value(f"CAST(isodow({_moment(v[0]).sql}) - 1 AS INTEGER)", t.INT)
+)
+
+
+define(
+    "dayofweek dow",
+    1,
+    "a",
+    lambda v: Value(f"CAST(dayofweek({_moment(v[0]).sql}) + 1 AS INTEGER)", t.INT),
+)
 define(
     "weekday", 1, "a", lambda v: Value(f"CAST(isodow({_moment(v[0]).sql}) - 1 AS INTEGER)", t.INT)
 )

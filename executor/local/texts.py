@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlglot import exp
 
 from executor.local import sqltypes as t
-from executor.local.errors import SqlError, mismatch, unsupported
+from executor.local.errors import unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import Build, define, special
 from executor.local.scope import Scope
-from executor.local.sqltypes import SqlType
 from executor.local.values import Value, cast, implicit, unify
 
 _BLANK = Value("' '", t.STRING)

@@ -40,6 +40,7 @@ from executor.core.state import (
     Inspecting,
     Planning,
     Rereading,
+    Resuming,
     State,
 )
 from protocol.base import Cut
@@ -66,7 +67,7 @@ from protocol.events import (
     Waiting,
     Warned,
 )
-from protocol.exit_codes import INTERNAL, RECORD_BROKEN
+from protocol.exit_codes import INTERNAL, RECORD_BROKEN, USAGE
 from protocol.hello import Hello
 
 
@@ -205,9 +206,9 @@ def _last(state: State, event: RunFinished) -> Input:
     assert event.error is not None
     if event.exit_code in (INTERNAL, RECORD_BROKEN):
         return Broken("internal" if event.exit_code == INTERNAL else "record", event.error)
-    if isinstance(state.phase, Planning):
+    if isinstance(state.phase, Planning) or event.exit_code == USAGE:
         return Refused(event.error)
-    if isinstance(state.phase, Connecting):
+    if isinstance(state.phase, Connecting | Resuming):
         return SessionRefused(event.error)
     raise NoInputError("the run ends though it is not over")
 

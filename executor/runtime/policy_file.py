@@ -128,7 +128,7 @@ def _match(reader: _Reader, node: Any, where: str) -> Match:
     return Match(**said)
 
 
-_EVERYTHING = "Say what it matches, or write match: {} if it is meant for every prompt that offers the choice."
+_EVERYTHING = "Say what it matches, or write match: {} if it is meant for every prompt."
 
 
 def _read(path: Path) -> str:

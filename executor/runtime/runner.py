@@ -347,7 +347,19 @@ class Runner:
         except WorkflowError as exc:
             return Refused(faults.workflow_error(exc))
         self._sources = {source.planned.id: source for source in self._workflow.files}
+        try:
+            self._generate_again(self._workflow)
+        except WorkflowError as exc:
+            return Refused(faults.workflow_error(exc))
         return PlanRead(plan)
+
+    def _generate_again(self, workflow: Workflow) -> None:
+        """Makes the texts of iterations that an earlier process had generated."""
+        files = {(file.loop, file.iteration): file for file in self._state.files if file.loop}
+        for (loop, iteration), file in files.items():
+            if file.id not in self._sources and loop is not None and iteration is not None:
+                last = self._sources[files[loop, iteration - 1].id]
+                self._sources[file.id] = self._world.generate(workflow, loop, iteration, last)
 
     def _reload(self, file: str) -> Input:
         assert self._workflow is not None

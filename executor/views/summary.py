@@ -80,7 +80,7 @@ def next_command(fold: Fold, state: RunState, run_dir: str, command: Command, ke
         return command("events", "--after", str(fold.seq), "--wait", "60")
     if state == "finished":
         return command("replay")
-    if state == "crashed" or kept or not fold.prompts:
+    if state == "crashed" or (state == "suspended" and (kept or not fold.prompts)):
         return command("resume")
     return command("answer", next(iter(fold.prompts)), "CHOICE")
 
@@ -198,7 +198,8 @@ def _under_way(status: dict[str, Any]) -> str:
         return f"now: {status['connection']['reason']} since {status['connection']['since']}"
     now = status["under_way"]
     if now["statement"] is None:
-        return f"now: {text(now['file'])} since {now['since']}" if now["file"] else ""
+        idle = status["state"] != "running" or now["file"] is None
+        return "" if idle else f"now: {text(now['file'])} since {now['since']}"
     word = "in flight when it ended" if status["state"] == "crashed" else "now"
     what = " ".join(text(part) for part in (now["kind"], now["target"]) if part)
     place = f" in {text(now['file'])}" if now["file"] else ""

@@ -27,7 +27,11 @@ def test_the_connector_lists_catalogs_schemas_tables_and_columns(
         assert [r["TABLE_NAME"] for r in rows(cursor)] == ["first_table"]
         cursor.columns("main", schema, "first_table")
         columns = [(r["COLUMN_NAME"], r["TYPE_NAME"], r["IS_NULLABLE"]) for r in rows(cursor)]
-        assert columns == [("a", "INT", "NO"), ("b", "DECIMAL(10,2)", "YES"), ("c", "STRING", "YES")]
+        assert columns == [
+            ("a", "INT", "NO"),
+            ("b", "DECIMAL(10,2)", "YES"),
+            ("c", "STRING", "YES"),
+        ]
 
 
 def test_the_warehouses_own_bookkeeping_is_not_listed(connection: Any, run: Any) -> None:

@@ -59,7 +59,7 @@ def same(expected: Any, actual: Any) -> bool:
     if isinstance(expected, (dict, list)) and isinstance(actual, str):
         return _same_nested(expected, json.loads(actual))
     if isinstance(actual, Decimal):
-        return expected == f"{actual:f}"  # scale and all
+        return bool(expected == f"{actual:f}")  # scale and all
     if actual is None or isinstance(actual, (bool, int, float, str)):
         if isinstance(expected, str) and isinstance(actual, (int, float)) and expected != "NaN":
             return False

@@ -1,0 +1,424 @@
+"""A process that runs a workflow: what `dwx run` and `dwx resume` have in common.
+
+The first line is out before the machine, let alone the connector, is loaded; a process that has
+written it writes a last line too, whatever goes wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from executor.runtime import rundir
+from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
+from executor.runtime.journal import Journal
+from executor.runtime.record import Record
+from executor.runtime.secrets import Masker
+from executor.runtime.stdio import STDIN, LineWriter
+from executor.version import __version__
+from executor.warehouse.databricks.auth import Credentials, Target
+from protocol.base import MINOR, VERSION, timestamp
+from protocol.hello import Entry, Hello, Settings, View
+
+if TYPE_CHECKING:
+    from executor.core.inputs import Input
+    from executor.core.state import State
+    from executor.replay.verify import Folding
+    from executor.runtime.runner import World
+    from executor.workflow.model import Workflow
+
+
+LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
+ARGUMENT_SHOWN = 4_000
+"""Characters of an argument that `hello` repeats."""
+
+
+def keep_signals() -> list[int]:
+    """Keeps signals until the runner takes them: a run ends with its last line or not at all."""
+    kept: list[int] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        kept.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, keep)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the run will execute; `problem` says why that cannot be said, and what to do."""
+
+    target: Target | None = None
+    credentials: Credentials | None = None
+    notices: tuple[Notice, ...] = ()
+    problem: tuple[str, str, str] | None = None
+
+
+class CannotResume(Exception):  # noqa: N818 - named after what happened
+    """The run cannot be gone on with as things are; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A run whose process has ended before its work was done, as its log tells."""
+
+    folding: Folding
+    segments: int
+    """Processes it has had so far."""
+    sound_bytes: int
+    """Length of the log without a torn last line."""
+
+
+class Process:
+    """One process of a run, from its flags to its last line."""
+
+    def __init__(self, args: Namespace, argv: Sequence[str], wire: int, *, shown: bool) -> None:
+        self._args = args
+        self._view: View = args.stdout if shown else "off"
+        self._place = place_of(args)
+        token = self._place.credentials.token if self._place.credentials else None
+        self._mask = Masker(secret for secret in (token, args.access_token) if secret)
+        self._argv = argv
+        self._on_closed: Callable[[], None] = lambda: None
+        self._screen = LineWriter(wire, lambda: self._on_closed())
+
+    def run(self, early_signals: list[int], *, read_stdin: bool) -> int:
+        """Runs to the last line; returns the exit code."""
+        root = self._args.run_root or Path(
+            os.environ.get(rundir.ROOT_VARIABLE) or rundir.DEFAULT_ROOT
+        )
+        try:
+            directory = rundir.create(root)
+            lock = rundir.RunLock(directory)
+            record = Record(
+                Journal(directory.events, self._mask), self._screen, self._view, self._mask
+            )
+            hello = self._hello(directory)
+            at = datetime.now(UTC)
+            entry = Entry(v=VERSION, run=directory.run, seq=1, ts=timestamp(at), event=hello)
+            record.append(entry, durable=True)
+        except OSError as exc:
+            return self._without_record(exc)
+        # the first line is out; from here on imports cost nobody a wait for it
+        state = begun(directory.run, hello, at)
+        if self._place.problem is not None:
+            from executor.core.inputs import Refused
+            from executor.runtime import faults
+
+            code = end(state, Refused(faults.usage(*self._place.problem)), record, self._mask)
+        else:
+            code = self._go_on(state, record, directory, early_signals, read_stdin=read_stdin)
+        record.finish()
+        del lock  # held until here
+        return code
+
+    def resume(
+        self,
+        directory: rundir.RunDirectory,
+        log: Interrupted,
+        early_signals: list[int],
+        *,
+        read_stdin: bool,
+    ) -> int:
+        """Goes on with an interrupted run to this process's last line; returns the exit code.
+
+        Errors: `CannotResume`, and nothing has been written.
+        """
+        from executor.core.effects import Emit
+        from executor.core.inputs import Resumed
+        from executor.core.machine import step
+
+        if self._place.problem is not None:
+            _, problem, suggestion = self._place.problem
+            raise CannotResume(f"{problem} {suggestion}")
+        world = self._world(self._settings())
+        world.load = _loaded_already(world, log.folding.state)
+        try:
+            lock = rundir.RunLock(directory)
+            os.truncate(directory.events, log.sound_bytes)
+            record = Record(
+                Journal(directory.events, self._mask), self._screen, self._view, self._mask
+            )
+            # what the process before had decided and not yet written comes first
+            for entry in log.folding.unwritten():
+                record.append(entry, durable=True)
+            hello = replace(
+                self._hello(directory),
+                segment=log.segments + 1,
+                in_flight=log.folding.in_flight(),
+            )
+            at = datetime.now(UTC)
+            state, effects = step(log.folding.state, Resumed(hello), at)
+            for effect in effects:
+                if isinstance(effect, Emit):
+                    record.append(effect.entry, durable=effect.durable)
+        except BlockingIOError as exc:
+            raise CannotResume("another process is at work on this run") from exc
+        code = self._run(state, record, world, directory, early_signals, read_stdin=read_stdin)
+        record.finish()
+        del lock  # held until here
+        return code
+
+    def _go_on(
+        self,
+        state: State,
+        record: Record,
+        directory: rundir.RunDirectory,
+        early_signals: list[int],
+        *,
+        read_stdin: bool,
+    ) -> int:
+        from executor.core.inputs import Refused
+        from executor.runtime import faults
+        from executor.workflow.model import WorkflowError
+
+        args, settings = self._args, state.settings
+        try:
+            policy = _policy(args.policy)
+        except WorkflowError as exc:
+            return end(state, Refused(faults.workflow_error(exc)), record, self._mask)
+        world = self._world(settings)
+        world.first = policy
+        return self._run(state, record, world, directory, early_signals, read_stdin=read_stdin)
+
+    def _run(
+        self,
+        state: State,
+        record: Record,
+        world: World,
+        directory: rundir.RunDirectory,
+        early_signals: list[int],
+        *,
+        read_stdin: bool,
+    ) -> int:
+        import anyio
+
+        from executor.runtime.runner import Runner
+
+        world.signals = early_signals
+        world.read_stdin = read_stdin
+        world.inbox = directory.inbox
+        runner = Runner(state, record, world)
+        if self._args.on_stdout_closed == "cancel":
+            self._on_closed = runner.reader_gone
+        try:
+            return anyio.run(runner.run)
+        except Exception as exc:  # noqa: BLE001 - the outermost edge: there is always a last line
+            return runner.crashed(exc)
+
+    def _world(self, settings: Settings) -> World:
+        from executor.runtime.world import Choices, make_world
+
+        args, place = self._args, self._place
+        namespace = {"catalog": settings.catalog, "schema": settings.schema}
+        timeout_ms: int | None = args.statement_timeout
+        choices = Choices(
+            directory=args.directory,
+            variables={
+                **{name: value for name, value in namespace.items() if value is not None},
+                **dict(args.var),
+            },
+            config=args.config,
+            local=args.local,
+            create_namespace=args.create_namespace,
+            start_timeout_s=args.start_timeout / 1000,
+            statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
+        )
+        return make_world(choices, place.target, place.credentials, place.notices, self._mask)
+
+    def _hello(self, directory: rundir.RunDirectory | None) -> Hello:
+        return hello_of(
+            self._argv,
+            self._mask,
+            run_dir=str(directory.path) if directory else None,
+            view=self._view,
+            settings=self._settings(),
+            answer_with=_answer_line(directory.run, self._args.run_root) if directory else None,
+        )
+
+    def _settings(self) -> Settings:
+        args, target = self._args, self._place.target
+        auth = self._place.credentials.kind if self._place.credentials else None
+        return Settings(
+            directory=str(args.directory),
+            catalog=target.catalog if target else args.catalog,
+            schema=target.schema if target else args.schema,
+            host=target.host if target else None,
+            http_path=target.http_path if target else None,
+            auth="local" if args.local is not None else auth,
+            max_iterations=args.max_iterations,
+            prompt_timeout_ms=args.prompt_timeout,
+            on_unanswered=args.on_unanswered,
+            skip_loop=args.skip_loop,
+            optimize=args.optimize_tables,
+            dry_run=args.dry_run,
+        )
+
+    def _without_record(self, error: OSError) -> int:
+        """There is nowhere to keep the record: nothing is executed, and stdout says why."""
+        from executor.core.inputs import Broken
+        from executor.runtime import faults
+
+        record = Record(None, self._screen, self._view, self._mask)
+        state = first(rundir.new_run_id(), self._hello(None), record)
+        code = end(state, Broken("record", faults.record_broken(error)), record, self._mask)
+        record.finish()
+        return code
+
+
+def _loaded_already(world: World, state: State) -> Callable[[], Workflow]:
+    """Reads the workflow now, before anything is written, and hands it out later; from then on it
+    is read anew. Errors: `CannotResume` if the files are not those the run began with.
+    """
+    from executor.workflow.model import WorkflowError
+
+    read_anew = world.load
+    try:
+        kept = [read_anew()]
+    except WorkflowError as exc:
+        raise CannotResume(f"{exc} {exc.suggestion}") from exc
+    now = {source.planned.path for source in kept[0].files}
+    generated = {file.path for file in state.files if file.id.startswith(f"{file.loop}.")}
+    then = {file.path for file in state.files} - generated
+    if state.files and now != then:
+        changes = [f"{path} is new" for path in sorted(now - then)]
+        changes += [f"{path} is gone" for path in sorted(then - now)]
+        raise CannotResume(
+            f"the directory has other files than when the run began: {', '.join(changes)}. "
+            "Put them back, or start a new run."
+        )
+    return lambda: kept.pop() if kept else read_anew()
+
+
+def _policy(path: Path | None) -> tuple[Input, ...]:
+    """The policy given by a flag, as an input. Errors: `WorkflowError`."""
+    if path is None:
+        return ()
+    from executor.runtime import policy_file  # only who gives a policy pays for it
+
+    return (policy_file.given(path),)
+
+
+def place_of(args: Namespace) -> Place:
+    if args.local is not None:
+        target = Target(
+            host="127.0.0.1",
+            http_path="/sql/1.0/warehouses/local",
+            catalog=args.catalog or LOCAL_CATALOG,
+            schema=args.schema or LOCAL_SCHEMA,
+        )
+        return Place(target=target)
+    if args.create_namespace:
+        problem = "--create-namespace is for the embedded warehouse"
+        suggestion = "Add --local, or create the namespace on Databricks yourself."
+        return Place(problem=("DWX_USAGE", problem, suggestion))
+    if args.dry_run:
+        return Place()
+    flags = Flags(
+        server_hostname=args.server_hostname,
+        http_path=args.http_path,
+        catalog=args.catalog,
+        schema=args.schema,
+        auth_type=args.auth_type,
+        access_token=args.access_token,
+    )
+    try:
+        resolved = resolve(flags, os.environ, _ask_hidden if os.isatty(STDIN) else None)
+    except CredentialsError as exc:
+        return Place(problem=("DWX_CREDENTIALS", str(exc), exc.suggestion))
+    return Place(resolved.target, resolved.credentials, resolved.warnings)
+
+
+def _ask_hidden(question: str) -> str:
+    from getpass import getpass  # only a person at a terminal is asked
+
+    return getpass(question)
+
+
+def _answer_line(run: str, run_root: Path | None) -> str:
+    """The command line that answers a prompt, to be given where this one was."""
+    root = f" --run-root {shlex.quote(str(run_root))}" if run_root is not None else ""
+    return f"dwx answer {run} PROMPT CHOICE{root}"
+
+
+def hello_of(
+    argv: Sequence[str],
+    mask: Masker,
+    *,
+    run_dir: str | None,
+    view: View,
+    settings: Settings | None,
+    answer_with: str | None = None,
+) -> Hello:
+    hello = Hello(
+        protocol=f"{VERSION}.{MINOR}",
+        tool_version=__version__,
+        run_dir=run_dir,
+        pid=os.getpid(),
+        view=view,
+        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", "run", *argv))),
+        segment=1,
+        answer_with=answer_with,
+        settings=settings,
+    )
+    masked: Hello = mask.masked(hello)
+    return masked
+
+
+def _without_token(argv: Sequence[str]) -> list[str]:
+    """The command line without the value of --access-token, also where it could not be parsed."""
+    shown: list[str] = []
+    secret_next = False
+    for one in argv:
+        if secret_next:
+            shown.append("***")
+            secret_next = False
+            continue
+        name, equals, _ = one.partition("=")
+        is_token = len(name) > len("--a") and "--access-token".startswith(name)
+        secret_next = is_token and not equals
+        shown.append(f"{name}=***" if is_token and equals else one)
+    return shown
+
+
+# --- the machine, before the runner is there --------------------------------------------------
+
+
+def first(run: str, hello: Hello, record: Record) -> State:
+    """Emits `hello` where there is no run directory."""
+    at = datetime.now(UTC)
+    entry = Entry(v=VERSION, run=run, seq=1, ts=timestamp(at), event=hello)
+    record.append(entry, durable=False)
+    return begun(run, hello, at)
+
+
+def begun(run: str, hello: Hello, at: datetime) -> State:
+    """The state after `hello`, which has been emitted already, as the machine would have."""
+    from executor.core.inputs import Begun
+    from executor.core.machine import step
+    from executor.core.state import State
+
+    return step(State(run), Begun(hello), at)[0]
+
+
+def end(state: State, last: Input, record: Record, mask: Masker) -> int:
+    """Feeds an input that ends the run, and emits what follows."""
+    from executor.core.effects import Emit
+    from executor.core.machine import step
+    from executor.core.state import Ended
+
+    state, effects = step(state, mask.masked(last), datetime.now(UTC))
+    for effect in effects:
+        if isinstance(effect, Emit):
+            record.append(effect.entry, durable=effect.durable)
+    assert isinstance(state.phase, Ended)
+    return state.phase.exit_code

@@ -1,0 +1,100 @@
+"""`dwx resume`: goes on with a run that was suspended, or whose process died.
+
+The flags of the run are those it was started with; whatever is given here is added to them. The
+token comes from where it came then, because no record holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from executor.cli.parser import Parser, UsageError
+from executor.cli.process import CannotResume, Interrupted, Process, keep_signals
+from executor.cli.run import parser as run_parser
+from executor.runtime.find import RunNotFound, find, run_root
+from executor.runtime.rundir import RunDirectory, is_alive
+from executor.runtime.stdio import STDIN, STDOUT, fill_closed_descriptors, own_stdout
+from protocol.exit_codes import USAGE
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the verb. Ends the process itself, as `dwx run` does."""
+    flags = Parser(
+        prog="dwx resume",
+        description=__doc__,
+        epilog="Further flags are those of dwx run: --prompt-timeout, --stdout, ...",
+    )
+    flags.add_argument("run", metavar="RUN", nargs="?", help="id, prefix or directory of the run")
+    flags.add_argument("--run-root", type=Path, metavar="PATH")
+    args, more = flags.parse_known_args(argv)
+    early_signals = keep_signals()
+    try:
+        path = find(run_root(args.run_root), args.run)
+        log, begun_with = _read(path)
+    except (RunNotFound, CannotResume) as exc:
+        raise UsageError(str(exc)) from exc
+    command = [*begun_with, *more]
+    run_args = run_parser().parse_args(command)
+    closed = fill_closed_descriptors()
+    wire = own_stdout()
+    process = Process(run_args, command, wire, shown=STDOUT not in closed)
+    directory = RunDirectory(log.folding.state.run, path)
+    try:
+        code = process.resume(directory, log, early_signals, read_stdin=STDIN not in closed)
+    except (CannotResume, OSError) as exc:
+        print(f"dwx resume: {exc}", file=sys.stderr)
+        code = USAGE
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _read(path: Path) -> tuple[Interrupted, list[str]]:
+    """The log, folded, and the flags the run was started with. Errors: `CannotResume`."""
+    if is_alive(path):
+        raise CannotResume(f"{path.name} is still running")
+    from executor.core.state import Ended
+    from executor.replay.verify import Folding
+    from protocol.base import Cut
+    from protocol.hello import Hello
+    from protocol.log import ArtifactDamaged, LogDamaged, LogReader, resolve
+
+    reader = LogReader(path / "events.jsonl")
+    folding: Folding | None = None
+    segments = 0
+    begun_with: list[str] = []
+    try:
+        for entry in reader:
+            folding = folding or Folding(entry.run)
+            whole = resolve(entry, path)
+            mismatch = folding.take(whole)
+            if mismatch is not None:
+                raise CannotResume(
+                    f"the log is not what the machine would have written (entry {mismatch.seq}): "
+                    f"see dwx replay --verify {path}"
+                )
+            if isinstance(whole.event, Hello):
+                segments += 1
+                argv = () if isinstance(whole.event.argv, Cut) else whole.event.argv
+                begun_with = _without_masked(argv[2:]) if segments == 1 else begun_with
+    except (LogDamaged, ArtifactDamaged) as exc:
+        raise CannotResume(str(exc)) from exc
+    if folding is None:
+        raise CannotResume(f"{path} has no complete line: start the run anew")
+    phase = folding.state.phase
+    if isinstance(phase, Ended) and phase.asking is None:
+        raise CannotResume(f"{path.name} is finished: dwx replay {path} shows it")
+    return Interrupted(folding, segments, reader.sound_bytes), begun_with
+
+
+def _without_masked(argv: Sequence[str]) -> list[str]:
+    """The flags without those whose value was masked: the token has to come from elsewhere."""
+    kept: list[str] = []
+    for one in argv:
+        if one == "***" and kept:
+            kept.pop()
+        elif not one.endswith("=***"):
+            kept.append(one)
+    return kept
