@@ -18,6 +18,7 @@ from executor.runtime.look import POLL_SECONDS
 from executor.views.status import head_of, parsed
 from protocol.exit_codes import SUCCEEDED
 
+MAX_BYTES = 4_000
 WAIT_SECONDS = "60"
 
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--max-bytes",
         type=positive,
-        default=4_000,
+        default=MAX_BYTES,
         metavar="N",
         help="of lines, header not counted; at least one line is given, which may be 16 KiB",
     )
@@ -52,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
             time.sleep(min(POLL_SECONDS, left))
             subject.look.refresh(page.take)
         following = ["--after", str(page.cursor), *(["--types", args.types] if types else [])]
+        if args.max_bytes != MAX_BYTES:
+            following += ["--max-bytes", str(args.max_bytes)]
         over = subject.look.fold.last is not None or not subject.look.alive
         if not page.more and not over:
             following += ["--wait", WAIT_SECONDS]

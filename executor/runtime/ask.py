@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from executor.runtime.look import Look
-from executor.views.status import Fold, parsed, record, settled_with, text
+from executor.views.status import Fold, choices_of, parsed, settled_with, text
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.1
 """Seconds between two looks for a verdict; each pause is half as long again as the one before, so
@@ -103,7 +103,7 @@ def judged_by_record(fold: Fold, decision: dict[str, Any]) -> Verdict | None:
     asked = fold.prompts.get(prompt) if prompt is not None else None
     if asked is None:
         return None
-    offered = [text(record(one).get("choice")) for one in asked.get("choices") or ()]
+    offered = [text(one.get("choice")) for one in choices_of(asked)]
     if decision["choice"] not in offered:
         return Verdict("rejected", f"{prompt} offers {', '.join(offered)}", "not_offered")
     if decision.get("digest") not in (None, asked.get("digest")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from executor.views.status import record, text, whole
+from executor.views.status import choices_of, record, text, whole
 from executor.views.summary import Command
 
 Event = dict[str, Any]
@@ -80,8 +80,7 @@ def _iteration(event: Event) -> str:
 
 
 def _prompt(event: Event, command: Command) -> str:
-    offered = event.get("choices")
-    choices = [text(record(one).get("choice")) for one in offered or ()]
+    choices = [text(one.get("choice")) for one in choices_of(event)]
     prompt = text(event.get("prompt"))
     answer = command("answer", prompt, "CHOICE")
     return f"ANSWER NEEDED {text(event.get('title'), 200)}; {answer} (CHOICE: {', '.join(choices)})"

@@ -85,6 +85,12 @@ def record(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def choices_of(prompt: dict[str, Any]) -> list[dict[str, Any]]:
+    """What an `error_prompt` offers."""
+    offered = prompt.get("choices")
+    return [record(one) for one in offered] if isinstance(offered, list) else []
+
+
 @dataclass(slots=True)
 class Fold:
     """The facts of a log, line by line. Not the whole truth: what `status` tells."""
@@ -183,7 +189,7 @@ class Fold:
     def _statement_finished(self, event: dict[str, Any]) -> None:
         _count(self.statements, event.get("status"))
         self.statement = self.connection = None
-        self.error = event.get("error") or self.error
+        self.error = record(event.get("error")) or self.error
 
     def _loop_started(self, event: dict[str, Any]) -> None:
         self.loops[text(event.get("loop"))] = event
@@ -194,7 +200,7 @@ class Fold:
 
     def _error_prompt(self, event: dict[str, Any]) -> None:
         self.prompts[text(event.get("prompt"))] = event
-        self.error = event.get("error") or self.error
+        self.error = record(event.get("error")) or self.error
 
     def _prompt_resolved(self, event: dict[str, Any]) -> None:
         prompt = text(event.get("prompt"))
@@ -209,7 +215,7 @@ class Fold:
 
     def _run_finished(self, event: dict[str, Any]) -> None:
         self.last = event
-        self.error = event.get("error") or self.error
+        self.error = record(event.get("error")) or self.error
         self.statement = self.file = self.connection = None
 
     def _run_suspended(self, event: dict[str, Any]) -> None:

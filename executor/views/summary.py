@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from executor.views.status import Fold, RunState, record, text, whole
+from executor.views.status import Fold, RunState, choices_of, text, whole
 
 Command = Callable[..., str]
 """Spells a command line about this run: `command("answer", "p1", "skip")`."""
@@ -127,8 +127,6 @@ def _connection(fold: Fold) -> dict[str, Any] | None:
 
 
 def _prompt(event: dict[str, Any], command: Command) -> dict[str, Any]:
-    offered = event.get("choices")
-    choices = [record(one) for one in offered] if isinstance(offered, list) else []
     prompt = text(event.get("prompt"))
     return {
         "prompt": prompt,
@@ -145,13 +143,13 @@ def _prompt(event: dict[str, Any], command: Command) -> dict[str, Any]:
                 "effect": text(one.get("effect"), 200),
                 "safe": one.get("safe") is True,
             }
-            for one in choices
+            for one in choices_of(event)
         ],
     }
 
 
 def _error(error: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not isinstance(error, dict):
+    if error is None:
         return None
     return {
         "class": text(error.get("class")),

@@ -139,7 +139,10 @@ def test_a_class_stands_for_its_subclasses_and_a_subclass_for_itself() -> None:
 
 def test_a_question_without_error_or_file_matches_no_rule_that_names_one() -> None:
     about_loop = Subject(None, None, None, None, 1, frozenset({"extend", "accept", "abort"}))
-    for match in ({"category": "quality"}, {"class_": "X"}, {"path": "*"}, {"kind": "merge"}):
+    matches: list[dict[str, Any]] = [
+        {"category": "quality"}, {"class_": "X"}, {"path": "*"}, {"kind": "merge"}
+    ]  # fmt: skip
+    for match in matches:
         assert chosen(rule("accept", **match), subject=about_loop) is None
     assert chosen(rule("accept"), subject=about_loop) == 0
 
