@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from executor.runtime import rundir
+from executor.runtime import keys, rundir
 from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
 from executor.runtime.record import Record
@@ -26,6 +26,7 @@ from executor.runtime.stdio import STDIN, LineWriter
 from executor.version import __version__
 from executor.warehouse.databricks.auth import Credentials, Target
 from protocol.base import MINOR, VERSION, timestamp
+from protocol.exit_codes import RUN_EXISTS
 from protocol.hello import Entry, Hello, Settings, View
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ class Process:
         try:
             directory = rundir.create(root)
             lock = rundir.RunLock(directory)
+            if self._args.key is not None:
+                holder = keys.claim(root, self._args.key, directory.run)
+                if holder is not None:
+                    rundir.remove(directory)
+                    return self._exists(root / holder)
             record = Record(
                 Journal(directory.events, self._mask), self._screen, self._view, self._mask
             )
@@ -262,6 +268,25 @@ class Process:
             optimize=args.optimize_tables,
             dry_run=args.dry_run,
         )
+
+    def _exists(self, path: Path) -> int:
+        """A run with this key was started before: nothing is executed, and stdout says so."""
+        from executor.core.inputs import Refused
+        from executor.runtime import faults
+        from executor.runtime.look import Look
+
+        look = Look(path)
+        look.refresh()
+        record = Record(None, self._screen, self._view, self._mask)
+        state = first(path.name, self._hello(rundir.RunDirectory(path.name, path)), record)
+        error = faults.usage(
+            "DWX_RUN_EXISTS",
+            f"run {path.name} was started with this key; it is {look.state}",
+            f"Look at it with dwx status {path.name}, or start another with another key.",
+        )
+        code = end(state, Refused(error, RUN_EXISTS), record, self._mask)
+        record.finish()
+        return code
 
     def _without_record(self, error: OSError) -> int:
         """There is nowhere to keep the record: nothing is executed, and stdout says why."""

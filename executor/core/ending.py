@@ -191,6 +191,8 @@ def advice(state: State, code: int) -> tuple[str, ...]:
             )
         case exit_codes.INCOMPLETE:
             return ("Look at the failed and skipped files; the tables they write are not current.",)
+        case exit_codes.RUN_EXISTS:
+            return ("Look at the run with this key: dwx status.",)
         case exit_codes.CANCELLED:
             return ("Run again when ready: the files that completed are listed in the record.",)
         case exit_codes.NEVER_CONNECTED:

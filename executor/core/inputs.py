@@ -23,6 +23,7 @@ from protocol.events import (
     RejectionCode,
     RowCounts,
 )
+from protocol.exit_codes import USAGE
 from protocol.hello import Hello
 
 
@@ -50,6 +51,7 @@ class Refused:
     """Usage or configuration is wrong; nothing has been executed."""
 
     error: ErrorRecord
+    exit_code: int = USAGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _take(turn: Turn, given: Input) -> None:
             resuming.resumed(turn, given)
         case Refused():
             _expect(turn, given, state_is=(Planning, Resuming))
-            ending.finish(turn, exit_codes.USAGE, given.error)
+            ending.finish(turn, given.exit_code, given.error)
         case PlanRead():
             _expect(turn, given, state_is=(Planning, Resuming))
             if isinstance(turn.state.phase, Resuming):

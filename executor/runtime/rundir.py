@@ -63,6 +63,13 @@ def create(root: Path) -> RunDirectory:
     raise FileExistsError(f"no free run id below {root}")
 
 
+def remove(directory: RunDirectory) -> None:
+    """Takes away a run directory in which nothing was recorded."""
+    directory.lock.unlink(missing_ok=True)
+    for folder in ("artifacts", "inbox/done", "inbox", ""):
+        (directory.path / folder).rmdir()
+
+
 class RunLock:
     """Held by the process that writes the record; the system lets go of it when that dies."""
 

@@ -231,7 +231,8 @@ def _error_line(status: dict[str, Any]) -> str:
     if error is None:
         return ""
     place = f" ({error['file']}, line {error['line']})" if error["file"] and error["line"] else ""
-    return f"last error: {error['class']}: {text(error['message'], 160)}{place}"
+    message = error["message"].removeprefix(f"[{error['class']}] ")
+    return f"last error: {error['class']}: {text(message, 160)}{place}"
 
 
 def _remark(status: dict[str, Any]) -> str:

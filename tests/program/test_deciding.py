@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import signal
 from pathlib import Path
 
@@ -184,9 +184,19 @@ def test_the_log_of_a_run_that_was_killed_names_what_was_open(
     assert dwx("replay", "--verify", hello.run_dir, cwd=tmp_path).exit_code == 0
 
 
-def test_a_decision_answered_with_is_one_that_is_taken(failing: Path, served: Served) -> None:
+@pytest.mark.parametrize("flags", [(), ("--run-root", "my runs")])
+def test_the_command_line_a_prompt_gives_answers_it(
+    failing: Path, served: Served, flags: tuple[str, ...]
+) -> None:
     """The prompt itself says how to answer it; whoever follows that to the letter is understood."""
-    with live("run", "sql", *served.flags, cwd=failing, DATABRICKS_TOKEN=served.token) as program:
+    with live(
+        "run", "sql", *served.flags, *flags, cwd=failing, DATABRICKS_TOKEN=served.token
+    ) as program:
+        hello = program.until("hello")
         prompt = program.until("error_prompt")
-        program.decide(**{**json.loads(prompt.answer_with), "choice": "abort"})
+        assert prompt.answer_with == hello.answer_with.replace("PROMPT", prompt.prompt)
+        program_name, *words = shlex.split(prompt.answer_with.replace("CHOICE", "abort"))
+        assert program_name == "dwx"
+        answered = dwx(*words, cwd=failing)
+        assert answered.exit_code == 0, answered.stderr
         assert program.end().exit_code == 3
