@@ -22,9 +22,8 @@ def give(verb: str, args: Namespace, wanted: str | None, decision: dict[str, Any
 
     def act() -> int:
         subject = Subject(args, wanted)
-        subject.look.refresh()
-        said = {name: value for name, value in decision.items() if value is not None}
-        said = {"id": new_id(), **said, "run": subject.look.run}
+        given = {name: value for name, value in decision.items() if value is not None}
+        said = {"id": new_id(), **given}
         verdict = ask(subject.look, said, args.timeout / 1000)
         if verdict.result == "no_verdict":
             following = subject.command("status")

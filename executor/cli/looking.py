@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from executor.cli.parser import Parser
-from executor.runtime.find import RunNotFound, find, run_root
+from executor.runtime.find import RunNotFound, await_live, find, run_root
 from executor.runtime.look import Look
 from executor.runtime.rundir import ROOT_VARIABLE
 from executor.views.summary import summary
 from protocol.errors import shown
 from protocol.exit_codes import LOST, STILL_RUNNING, SUSPENDED, USAGE
+
+START_SECONDS: Final = 1.0
+"""A run has its directory long before."""
 
 CODES: Final = {
     "running": STILL_RUNNING,
@@ -49,8 +52,13 @@ def flags(verb: str, about: str | None, *, run: bool = True) -> Parser:
 class Subject:
     """The run a verb is about."""
 
-    def __init__(self, args: Namespace, wanted: str | None) -> None:
-        """Errors: `RunNotFound`, `OSError`."""
+    def __init__(self, args: Namespace, wanted: str | None, *, starting: bool = False) -> None:
+        """`starting`: if no run is named and none lives, one may just be about to.
+
+        Errors: `RunNotFound`, `OSError`.
+        """
+        if starting and wanted is None:
+            await_live(run_root(args.run_root), START_SECONDS)
         path = find(run_root(args.run_root), wanted)
         self.look = Look(path)
         self._args = args

@@ -142,12 +142,17 @@ class Process:
         from executor.core.effects import Emit
         from executor.core.inputs import Resumed
         from executor.core.machine import step
+        from executor.workflow.model import WorkflowError
 
         if self._place.problem is not None:
             _, problem, suggestion = self._place.problem
             raise CannotResume(f"{problem} {suggestion}")
         world = self._world(self._settings())
         world.load = _loaded_already(world, log.folding.state)
+        try:
+            world.first = _policy(self._args.policy, log.segments + 1)
+        except WorkflowError as exc:
+            raise CannotResume(f"{exc}. {exc.suggestion}") from exc
         try:
             lock = rundir.RunLock(directory)
             os.truncate(directory.events, log.sound_bytes)
@@ -189,7 +194,7 @@ class Process:
 
         args, settings = self._args, state.settings
         try:
-            policy = _policy(args.policy)
+            policy = _policy(args.policy, segment=1)
         except WorkflowError as exc:
             return end(state, Refused(faults.workflow_error(exc)), record, self._mask)
         world = self._world(settings)
@@ -324,13 +329,13 @@ def _loaded_already(world: World, state: State) -> Callable[[], Workflow]:
     return lambda: kept.pop() if kept else read_anew()
 
 
-def _policy(path: Path | None) -> tuple[Input, ...]:
+def _policy(path: Path | None, segment: int) -> tuple[Input, ...]:
     """The policy given by a flag, as an input. Errors: `WorkflowError`."""
     if path is None:
         return ()
     from executor.runtime import policy_file  # only who gives a policy pays for it
 
-    return (policy_file.given(path),)
+    return (policy_file.given(path, segment),)
 
 
 def place_of(args: Namespace) -> Place:

@@ -38,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError(str(exc)) from exc
     command = [*begun_with, *more]
     run_args = run_parser().parse_args(command)
+    # the policy given before is in the record; only one that is given now is read
+    run_args.policy = run_parser().parse_args([str(run_args.directory), *more]).policy
     closed = fill_closed_descriptors()
     wire = own_stdout()
     process = Process(run_args, command, wire, shown=STDOUT not in closed)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     def act() -> int:
-        subject = Subject(args, args.run)
+        subject = Subject(args, args.run, starting=True)
         limit = time.monotonic() + args.timeout / 1000 if args.timeout is not None else None
         subject.look.refresh()
         while subject.look.state not in UNTIL[args.until]:

@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     after = int(args.after)
 
     def act() -> int:
-        subject = Subject(args, args.run)
+        subject = Subject(args, args.run, starting=True)
         live = sys.stdout.isatty()
 
         def show(line: bytes) -> None:

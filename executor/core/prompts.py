@@ -52,8 +52,12 @@ from protocol.events import (
     Outcome,
     PromptResolved,
     RejectionCode,
+    Warned,
 )
 from protocol.shapes import fields_of
+
+SUSPENDING = "SUSPENDING"
+"""Code of the warning that says that nobody answered in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +286,9 @@ def deadline_passed(turn: Turn, passed: DeadlinePassed) -> None:
         return  # the answer was faster than the timer
     wanted = turn.state.settings.on_unanswered
     if wanted == "suspend":
+        # said at once: whatever arrives while the session is closed comes after it in the log
+        detail = f"{passed.prompt} was not answered before its deadline: the run is suspended"
+        turn.emit(Warned(code=SUSPENDING, detail=detail), durable=True)
         ending.close(turn, suspended=True)
         return
     offered = any(wanted == choice.choice for choice in asking.prompt.choices)

@@ -171,11 +171,11 @@ def call(ctx: Expressions, name: str, node: exp.Expr, scope: Scope) -> Value:
     ]
     found = function.build(values)
     sql = once([v.sql for v in values], lambda names: _built(function, values, names))
-    return Value(sql, found.type, found.const)
+    return Value(sql, found.type, found.const, found.shape)
 
 
 def _built(function: Function, values: list[Value], names: list[str]) -> str:
-    given = [Value(n, v.type, v.const) for n, v in zip(names, values, strict=True)]
+    given = [Value(n, v.type, v.const, v.shape) for n, v in zip(names, values, strict=True)]
     return function.build(given).sql
 
 

@@ -131,14 +131,16 @@ CREATE MACRO spark_conv_value(digits, f) AS
 CREATE MACRO spark_conv_bits(v, negative) AS
   CASE WHEN v > 18446744073709551615 THEN CAST('{REFUSED}conv' AS HUGEINT)
        WHEN negative AND v > 0 THEN CAST(18446744073709551616 AS HUGEINT) - v ELSE v END;
+CREATE MACRO spark_conv_text(v, t) AS
+  CASE WHEN v IS NULL THEN NULL WHEN t > 0 THEN spark_base_digits(v, t)
+       WHEN v >= 9223372036854775808
+       THEN '-' || spark_base_digits(CAST(18446744073709551616 AS HUGEINT) - v, -t)
+       ELSE spark_base_digits(v, -t) END;
 CREATE MACRO spark_conv(s, f, allowed, t) AS
-  CASE WHEN s IS NULL OR trim(s) = '' THEN NULL ELSE list_transform([spark_conv_bits(
-         spark_conv_value(regexp_extract(upper(trim(s)), '^-?(' || allowed || '*)', 1), f),
-         starts_with(trim(s), '-'))], lambda v:
-       CASE WHEN t > 0 THEN spark_base_digits(v, t)
-            WHEN v >= 9223372036854775808
-            THEN '-' || spark_base_digits(CAST(18446744073709551616 AS HUGEINT) - v, -t)
-            ELSE spark_base_digits(v, -t) END)[1] END;
+  list_transform([nullif(trim(s), '')], lambda x: list_transform([list_transform(
+      [spark_conv_value(regexp_extract(upper(x), '^-?(' || allowed || '*)', 1), f)],
+      lambda v: spark_conv_bits(v, starts_with(x, '-')))[1]],
+    lambda v: CASE WHEN x IS NOT NULL THEN spark_conv_text(v, t) END)[1])[1];
 
 CREATE MACRO spark_item(a, i) AS
   CASE WHEN i >= 0 AND i < len(a) THEN a[i + 1]

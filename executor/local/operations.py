@@ -45,6 +45,8 @@ class Operation:
         self._waiting: list[tuple[Any, ...]] = []
         self._last = False
         self._expired = False
+        self._stopping = False
+        self._closed = False
         self._reading = threading.Lock()
         self._done = threading.Event()
         self._execution = Execution(engine, session, self.id)
@@ -77,6 +79,8 @@ class Operation:
             self.completed_ms = int(time.time() * 1000)
             self.state = state
             self._done.set()
+            if self._closed:
+                self.result.close()
 
     @contextlib.contextmanager
     def _limit(self) -> Iterator[None]:
@@ -95,18 +99,27 @@ class Operation:
 
     def _expire(self) -> None:
         self._expired = True
-        while not self._done.wait(0.2):
-            self._execution.cancel()
+        self.cancel()
 
     def wait(self, seconds: float) -> str:
         """The state, final if it becomes so within ``seconds``."""
-        if not self._done.is_set() and self._execution.cancelled:
-            self._execution.cancel()  # an interrupt between two DuckDB calls is lost; repeat it
         self._done.wait(seconds)
         return self.state
 
     def cancel(self) -> None:
+        """Stop the statement, unless it is already committing. Returns at once.
+
+        An interrupt that falls between two calls of DuckDB, or before the first, is lost; so it
+        is repeated until the worker has noticed. Else a query nobody waits for could run on.
+        """
         self._execution.cancel()
+        if not self._done.is_set() and not self._stopping:
+            self._stopping = True
+            threading.Thread(target=self._stop, name="dwx-cancel", daemon=True).start()
+
+    def _stop(self) -> None:
+        while not self._done.wait(0.02):
+            self._execution.cancel()
 
     def fetch(self, most: int) -> tuple[int, list[tuple[Any, ...]], bool]:
         """(number of the first row, rows, whether more follow), at most ``most`` rows."""
@@ -130,11 +143,10 @@ class Operation:
 
     def close(self, seconds: float = 0.0) -> None:
         """Stop it if it runs, free what it holds. Waits at most ``seconds`` for the worker."""
+        self._closed = True
         if not self._done.is_set():
-            self._execution.cancel()
-            until = time.monotonic() + seconds
-            while not self._done.wait(0.05) and time.monotonic() < until:
-                self._execution.cancel()
+            self.cancel()
+            self._done.wait(seconds)
         with self._reading:
             self._waiting, self._last = [], True
             self.result.close()

@@ -9,12 +9,10 @@ from executor.local.errors import unsupported
 from executor.local.expressions import Expressions
 from executor.local.functions import Build, define, special
 from executor.local.scope import Scope
-from executor.local.values import Value, cast, implicit, unify
+from executor.local.values import Value, cast, implicit, once, unify
 
-_BLANK = Value("' '", t.STRING)
+_BLANK = Value("' '", t.STRING, (" ",))
 
-define("upper ucase", 1, "s", "spark_upper({0})", t.STRING)
-define("lower lcase", 1, "s", "spark_lower({0})", t.STRING)
 define("length len char_length character_length", 1, "a", lambda v: _length(v[0]))
 define(
     "octet_length",
@@ -55,15 +53,58 @@ define(
         f"trim({v[0].sql}, {v[1].sql if len(v) > 1 else chr(39) + ' ' + chr(39)})", t.STRING
     ),
 )
-define(
-    "substring substr",
-    (2, 3),
-    "sii",
-    lambda v: Value(
-        f"spark_substring({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '2147483647'})",
-        t.STRING,
-    ),
-)
+
+
+def _case(name: str) -> Build:
+    def build(v: list[Value]) -> Value:
+        plain = v[0].shape in ("ascii", "digits")
+        return Value(f"{'' if plain else 'spark_'}{name}({v[0].sql})", t.STRING, shape=v[0].shape)
+
+    return build
+
+
+define("upper ucase", 1, "s", _case("upper"))
+define("lower lcase", 1, "s", _case("lower"))
+
+
+def _positive(v: Value) -> bool:
+    return bool(v.const) and isinstance(v.const[0], int) and v.const[0] > 0  # type: ignore[index]
+
+
+def _substring(v: list[Value]) -> Value:
+    args = ", ".join(x.sql for x in v)
+    if all(_positive(x) for x in v[1:]):  # where the two agree
+        return Value(f"substr({args})", t.STRING, shape="ascii" if v[0].shape else "")
+    return Value(f"spark_substring({args}{'' if len(v) > 2 else ', 2147483647'})", t.STRING)
+
+
+define("substring substr", (2, 3), "sii", _substring)
+
+
+def _pad(side: str) -> Build:
+    def build(v: list[Value]) -> Value:
+        text, width, fill = [*v, _BLANK][:3]
+        args = f"{text.sql}, {width.sql}, {fill.sql}"
+        if _positive(width) and fill.const and fill.const[0]:
+            return Value(f"{side[0]}pad({args})", t.STRING)
+        return Value(f"spark_pad_{side}({args})", t.STRING)
+
+    return build
+
+
+define("lpad", (2, 3), "sis", _pad("left"))
+define("rpad", (2, 3), "sis", _pad("right"))
+
+
+def _replace(v: list[Value]) -> Value:
+    text, old, new = [*v, Value("''", t.STRING)][:3]
+    plain = f"replace({text.sql}, {old.sql}, {new.sql})"
+    if old.const and old.const[0]:
+        return Value(plain, t.STRING)
+    return Value(f"CASE WHEN {old.sql} = '' THEN {text.sql} ELSE {plain} END", t.STRING)
+
+
+define("replace", (2, 3), "s", _replace)
 define("left", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE left({0}, {1}) END", t.STRING)
 define("right", 2, "si", "CASE WHEN {1} <= 0 THEN '' ELSE right({0}, {1}) END", t.STRING)
 define("instr", 2, "s", "spark_instr({0}, {1})", t.INT)
@@ -75,36 +116,8 @@ define(
         f"spark_locate({v[0].sql}, {v[1].sql}, {v[2].sql if len(v) > 2 else '1'})", t.INT
     ),
 )
-define(
-    "lpad",
-    (2, 3),
-    "sis",
-    lambda v: Value(
-        f"spark_pad_left({', '.join(x.sql for x in [*v, _BLANK][:3])})",
-        t.STRING,
-    ),
-)
-define(
-    "rpad",
-    (2, 3),
-    "sis",
-    lambda v: Value(
-        f"spark_pad_right({', '.join(x.sql for x in [*v, _BLANK][:3])})",
-        t.STRING,
-    ),
-)
 define("repeat", 2, "si", "repeat({0}, greatest({1}, 0))", t.STRING)
 define("space", 1, "i", "repeat(' ', greatest({0}, 0))", t.STRING)
-define(
-    "replace",
-    (2, 3),
-    "s",
-    lambda v: Value(
-        f"CASE WHEN {v[1].sql} = '' THEN {v[0].sql} ELSE replace({v[0].sql}, {v[1].sql}, "
-        f"{v[2].sql if len(v) > 2 else chr(39) * 2}) END",
-        t.STRING,
-    ),
-)
 define("initcap", 1, "s", "spark_initcap({0})", t.STRING)
 define("ascii", 1, "s", "CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END", t.INT)
 define(
@@ -122,11 +135,11 @@ define("substring_index", 3, "ssi", "spark_substring_index({0}, {1}, {2})", t.ST
 define("split_part", 3, "ssi", "split_part({0}, {1}, {2})", t.STRING)
 define("levenshtein", 2, "s", "CAST(levenshtein({0}, {1}) AS INTEGER)", t.INT)
 define("concat_ws", (1, 99), "a", lambda v: _concat_ws(v))
-define("md5", 1, "a", lambda v: Value(f"md5({_bytes(v[0])})", t.STRING))
-define("sha sha1", 1, "a", lambda v: Value(f"sha1({_bytes(v[0])})", t.STRING))
+define("md5", 1, "a", lambda v: _ascii(f"md5({_bytes(v[0])})"))
+define("sha sha1", 1, "a", lambda v: _ascii(f"sha1({_bytes(v[0])})"))
 define("hex", 1, "a", lambda v: _hex(v[0]))
 define("unhex", 1, "s", "spark_unhex({0})", t.BINARY)
-define("base64", 1, "a", lambda v: Value(f"base64({_bytes(v[0])})", t.STRING))
+define("base64", 1, "a", lambda v: _ascii(f"base64({_bytes(v[0])})"))
 define("unbase64", 1, "s", "from_base64({0})", t.BINARY)
 define(
     "bin",
@@ -163,11 +176,14 @@ def _bytes(v: Value) -> str:
 
 def _hex(v: Value) -> Value:
     if v.type is not None and (v.type.integral or v.type.name in ("decimal", "double", "float")):
-        return Value(
-            f"hex({f'CAST({v.sql} AS BIGINT)' if v.type.integral else cast(v, t.BIGINT).sql})",
-            t.STRING,
+        return _ascii(
+            f"hex({f'CAST({v.sql} AS BIGINT)' if v.type.integral else cast(v, t.BIGINT).sql})"
         )
-    return Value(f"hex({_bytes(v)})", t.STRING)
+    return _ascii(f"hex({_bytes(v)})")
+
+
+def _ascii(sql: str) -> Value:
+    return Value(sql, t.STRING, shape="ascii")
 
 
 @special("sha2")
@@ -175,7 +191,7 @@ def _sha2(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     text, bits = ctx.values(list(node.expressions), scope)
     if not bits.const or bits.const[0] not in (0, 256):
         raise unsupported("SHA2", "sha2 with any bit length but 0 and 256")
-    return Value(f"sha256({_bytes(text)})", t.STRING)
+    return _ascii(f"sha256({_bytes(text)})")
 
 
 @special("conv")
@@ -187,7 +203,10 @@ def _conv(ctx: Expressions, node: exp.Expr, scope: Scope) -> Value:
     if not (2 <= f <= 36 and 2 <= abs(to) <= 36):
         return Value("CAST(NULL AS VARCHAR)", t.STRING)
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:f]
-    return Value(f"spark_conv({implicit(number, t.STRING).sql}, {f}, '[{digits}]', {to})", t.STRING)
+    sql = once(
+        [implicit(number, t.STRING).sql], lambda x: f"spark_conv({x[0]}, {f}, '[{digits}]', {to})"
+    )
+    return Value(sql, t.STRING, shape="digits" if to == 10 else "ascii")
 
 
 @special("concat")

@@ -20,11 +20,16 @@ from executor.local.sqltypes import SqlType
 
 
 class Value(NamedTuple):
-    """DuckDB SQL, its Spark type, and its value where it is a literal (``const`` in a 1-tuple)."""
+    """DuckDB SQL, its Spark type, and its value where it is a literal (``const`` in a 1-tuple).
+
+    ``shape`` tells what a text can hold where that makes the translation shorter: "ascii" has no
+    letters beyond ASCII, "digits" is a whole number in decimal.
+    """
 
     sql: str
     type: SqlType | None
     const: tuple[Any] | None = None
+    shape: str = ""
 
 
 # Appended to a text that Spark refuses to cast, so that DuckDB's cast fails on it too; the mark
@@ -84,6 +89,8 @@ def cast(value: Value, to: SqlType) -> Value:
         )
     if source == to:
         return value
+    if value.shape == "digits" and to.integral:
+        return Value(f"CAST({value.sql} AS {t.duck_name(to)})", to)
     if source.name == "void":
         return Value(f"CAST({value.sql} AS {t.duck_name(to)})", to)
     possible = _cast_sql("x", source, to) is not None

@@ -32,6 +32,7 @@ from executor.core.inputs import (
     Succeeded,
     Undecidable,
 )
+from executor.core.prompts import SUSPENDING
 from executor.core.state import (
     Asking,
     Checking,
@@ -92,10 +93,7 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             settings = {} if isinstance(event.settings, Cut) else event.settings
             return (SessionOpened(event.session_id, event.elapsed_ms, settings),)
         case Disconnected():
-            closed = SessionClosed(event.session_id, event.elapsed_ms)
-            if isinstance(state.phase, Asking):
-                return (DeadlinePassed(state.phase.prompt.prompt), closed)
-            return (closed,)
+            return (SessionClosed(event.session_id, event.elapsed_ms),)
         case Waiting():
             return (Delayed(event.reason, event.elapsed_ms, event.budget_ms),)
         case FilePlanned():
@@ -125,6 +123,8 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (DeadlinePassed(event.prompt),)
         case InputClosed():
             return (InputEnded(),)
+        case Warned(code=code) if code == SUSPENDING and isinstance(state.phase, Asking):
+            return (DeadlinePassed(state.phase.prompt.prompt),)
         case Warned():
             return (Noticed(event.code, _text(event.detail)),)
         case Heartbeat():

@@ -65,7 +65,8 @@ def put(run_dir: Path, decision: dict[str, Any]) -> Path:
 def ask(look: Look, decision: dict[str, Any], timeout_s: float) -> Verdict:
     """Gives a decision and waits for the verdict, at most `timeout_s`.
 
-    `decision` has an `id`. Errors: `OSError` if it cannot be left, or the log not be read.
+    `decision` has an `id`; the run it is for is added. `look` has not looked yet. Errors: `OSError`
+    if the decision cannot be left, or the log cannot be read.
     """
     hearing = _Hearing(look, decision)
     verdict = hearing.listen()  # the same id may have been judged before
@@ -75,7 +76,7 @@ def ask(look: Look, decision: dict[str, Any], timeout_s: float) -> Verdict:
         refusal = judged_by_record(look.fold, decision)
         if refusal is not None:
             return refusal
-    file = put(look.path, decision)
+    file = put(look.path, {**decision, "run": look.run})
     hearing.file = file.name
     deadline, pause = time.monotonic() + timeout_s, FIRST_PAUSE
     while True:
@@ -84,7 +85,7 @@ def ask(look: Look, decision: dict[str, Any], timeout_s: float) -> Verdict:
         if verdict is not None:
             return verdict
         if left <= 0:
-            return Verdict("no_verdict", f"waits in {file}")
+            return hearing.at_the_deadline(file)
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -132,14 +133,12 @@ class _Hearing:
         if event["type"] == "decision_rejected":
             return Verdict("rejected", text(event.get("detail"), 300), text(event.get("code")), seq)
         prompt = text(event.get("prompt"))
-        if not event.get("kept"):
-            # whoever looks next must not see the prompt as open
-            if event.get("kind") == "decide" and prompt in self._look.fold.prompts:
-                return None
-            return Verdict("accepted", _effect(event), None, seq)
-        if prompt in self._look.fold.prompts:
-            return Verdict("kept", f"the run is being suspended, with {prompt} open", None, seq)
-        return Verdict("accepted", f"kept until {prompt} is asked", None, seq)
+        if event.get("kind") == "decide" and prompt in self._look.fold.prompts:
+            # its effect is to come: whoever looks next must not see the prompt as open
+            return None
+        if event.get("kept") and prompt not in self._look.fold.settled:
+            return Verdict("accepted", f"kept until {prompt} is asked", None, seq)
+        return Verdict("accepted", _effect(event), None, seq)
 
     def after_the_end(self, file: Path) -> Verdict | None:
         """What becomes of the decision if nobody is left to judge it."""
@@ -153,9 +152,16 @@ class _Hearing:
         over = "suspended" if look.fold.last is not None else "not running: it crashed"
         return Verdict("kept", f"the run is {over}; the decision waits for its resume")
 
+    def at_the_deadline(self, file: Path) -> Verdict:
+        """What can be said when the time is up."""
+        if self._found is not None:
+            seq = self._found["seq"]
+            return Verdict("accepted", "kept until the run comes to the prompt again", None, seq)
+        return Verdict("no_verdict", f"waits in {file}")
+
     def _hear(self, line: bytes) -> None:
         mine = self._needle in line or (self.file is not None and self.file.encode() in line)
-        if self._found is not None or not mine:
+        if not mine:
             return
         event = parsed(line)
         if event.get("type") not in VERDICTS:

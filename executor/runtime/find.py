@@ -7,12 +7,14 @@ meant; if none lives, the one that was started last, as the time of its lock tel
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
 from executor.runtime.rundir import DEFAULT_ROOT, ROOT_VARIABLE, is_alive
 from protocol.errors import shown
 
+PAUSE_SECONDS: Final = 0.05
 LISTED: Final = 8
 """Runs that an error names at most."""
 
@@ -49,6 +51,17 @@ def find(root: Path, wanted: str | None) -> Path:
     if len(alive) > 1:
         raise RunNotFound(f"{len(alive)} runs live, so name one of them: {_list(alive)}")
     return alive[0] if alive else known[0]
+
+
+def await_live(root: Path, seconds: float) -> None:
+    """Returns when a run below `root` lives, at the latest after `seconds`.
+
+    For who waits: `dwx run` given a moment before, in the background, may not have come so far,
+    and an older run would be taken for it.
+    """
+    limit = time.monotonic() + seconds
+    while not any(is_alive(path) for path in runs(root)) and time.monotonic() < limit:
+        time.sleep(PAUSE_SECONDS)
 
 
 def _named(root: Path, wanted: str) -> Path:

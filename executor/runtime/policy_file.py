@@ -47,10 +47,14 @@ CATEGORIES: Final = tuple(
 )
 
 
-def given(path: Path) -> Decided:
-    """The policy in `path` as the decision it is. Errors: as `load`."""
+def given(path: Path, segment: int) -> Decided:
+    """The policy in `path` as the decision it is; `segment` is the number of the run's process.
+
+    Given to a later process, the same policy counts again, whatever was decided in between.
+    Errors: as `load`.
+    """
     policy = load(path)
-    return Decided(policy, decision_id(policy), "flag")
+    return Decided(policy, f"{decision_id(policy)}-{segment}", "flag")
 
 
 def load(path: Path) -> SetPolicy:

@@ -27,7 +27,15 @@ SOURCES = {
 
 def run(customers: int, cwd: Path) -> Ended:
     return dwx(
-        "run", str(EXAMPLE), "--local", "warehouse", "--var", f"customers={customers}", cwd=cwd
+        "run",
+        str(EXAMPLE),
+        "--local",
+        "warehouse",
+        "--prompt-timeout",
+        "0",
+        "--var",
+        f"customers={customers}",
+        cwd=cwd,
     )
 
 

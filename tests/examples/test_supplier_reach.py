@@ -22,7 +22,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "supplier_reach"
 @pytest.mark.parametrize("companies", [200, 5_000])
 def test_the_closure_equals_that_of_a_breadth_first_search(tmp_path: Path, companies: int) -> None:
     ended = dwx(
-        "run", str(EXAMPLE), "--local", "warehouse", "--var", f"companies={companies}",
+        "run", str(EXAMPLE), "--local", "warehouse", "--prompt-timeout", "0",
+        "--var", f"companies={companies}",
         cwd=tmp_path,
     )  # fmt: skip
     assert ended.exit_code == 0, ended.last

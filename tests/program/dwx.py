@@ -95,6 +95,11 @@ class Live:
                 return event
         raise AssertionError(f"the output ended without {types}: {self.lines[-3:]}")
 
+    @property
+    def run_dir(self) -> Path:
+        """The run directory, once `hello` has been read."""
+        return self.cwd / str(decode(self.lines[0]).event.run_dir)  # type: ignore[union-attr]
+
     def decide(self, **decision: Any) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"type": "decide", **decision}).encode() + b"\n")

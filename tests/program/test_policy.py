@@ -60,6 +60,27 @@ def test_what_no_rule_answers_suspends_at_once_if_the_policy_says_so(
     assert dwx("replay", "--verify", str(ended.run_dir), cwd=failing).exit_code == 0
 
 
+def test_a_resumed_run_knows_its_policy_and_takes_another_if_it_is_given_one(
+    failing: Path, served: Served
+) -> None:
+    ended = run(failing, served, SAYS_OTHER_FILES)
+    (failing / "policy.yaml").unlink()  # the record has it
+    resume = ("resume", ended.run_dir.name)
+    again = dwx(*resume, cwd=failing, DATABRICKS_TOKEN=served.token)
+    assert again.exit_code == 5
+    assert again.last.reason == "no rule of the policy answers p1"
+    (failing / "bad.yaml").write_text("rules")
+    bad = dwx(*resume, "--policy", "bad.yaml", cwd=failing, DATABRICKS_TOKEN=served.token)
+    assert bad.exit_code == 2
+    assert "bad.yaml:1: the policy has to be a mapping" in bad.stderr
+    (failing / "better.yaml").write_text(SKIPS)
+    better = dwx(*resume, "--policy", "better.yaml", cwd=failing, DATABRICKS_TOKEN=served.token)
+    assert better.exit_code == 4
+    assert [one.by for one in better.of("prompt_resolved")] == ["rule 1"]
+    assert [one.by for one in better.of("decision_accepted")] == ["policy.yaml", "better.yaml"]
+    assert dwx("replay", "--verify", str(ended.run_dir), cwd=failing).exit_code == 0
+
+
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
 def test_a_policy_that_is_not_in_order_ends_the_run_before_anything_is_executed(
     failing: Path, served: Served, flags: tuple[str, ...]

@@ -49,10 +49,11 @@ MEANS = SetPolicy(
 def test_a_file_becomes_a_decision_that_comes_from_a_flag(tmp_path: Path) -> None:
     path = tmp_path / "night.yaml"
     path.write_text(WHOLE)
-    arrived = given_by(path)
+    arrived = given_by(path, 1)
     assert arrived.decision == MEANS
     assert arrived.source == "flag"
-    assert arrived.id.startswith("d-")
+    assert given_by(path, 1).id == arrived.id
+    assert given_by(path, 2).id != arrived.id  # it is given again, and counts again
 
 
 def test_a_byte_order_mark_and_carriage_returns_change_nothing(tmp_path: Path) -> None:
