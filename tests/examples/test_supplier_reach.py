@@ -29,7 +29,7 @@ def test_the_closure_equals_that_of_a_breadth_first_search(tmp_path: Path, compa
     assert ended.exit_code == 0, ended.last
     with tables(tmp_path / "warehouse") as found:
         contracts = found.rows("supply_contracts", "buyer, seller")
-        expected = reach(direct_suppliers(contracts))  # type: ignore[arg-type]
+        expected = reach(direct_suppliers(contracts))
         rows = found.rows("reach_final", "company, supplier, hops")
         assert len(rows) == len(expected)
         assert set(rows) == expected
