@@ -127,7 +127,7 @@ class Session(Protocol):
         ...
 
     def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
-        """Whether a write has committed, and the evidence. Without proof `unknown`; never raises."""
+        """Whether a write has committed, and the evidence; `unknown` without. Never raises."""
         ...
 
     def close(self) -> None:
