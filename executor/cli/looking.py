@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from executor.cli.parser import Parser
 from executor.runtime.find import RunNotFound, await_live, find, run_root
-from executor.runtime.look import Look
+from executor.runtime.look import POLL_SECONDS, Look
 from executor.runtime.rundir import ROOT_VARIABLE
 from executor.views.summary import summary
 from protocol.errors import shown
@@ -53,7 +54,7 @@ class Subject:
     """The run a verb is about."""
 
     def __init__(self, args: Namespace, wanted: str | None, *, starting: bool = False) -> None:
-        """`starting`: if no run is named and none lives, one may just be about to.
+        """`starting`: a run that does not live may just be about to, or about to be resumed.
 
         Errors: `RunNotFound`, `OSError`.
         """
@@ -61,10 +62,20 @@ class Subject:
             await_live(run_root(args.run_root), START_SECONDS)
         path = find(run_root(args.run_root), wanted)
         self.look = Look(path)
+        if starting and wanted is not None:
+            self._await_resume()
         self._args = args
         # a run outside the root is named by its directory; others by their whole id
         below_root = path.parent == run_root(args.run_root)
         self._name = path.name if below_root else str(path)
+
+    def _await_resume(self) -> None:
+        """Gives a `dwx resume` of this run, started a moment before, the time to take over."""
+        limit = time.monotonic() + START_SECONDS
+        self.look.refresh()
+        while self.look.state in ("suspended", "crashed") and time.monotonic() < limit:
+            time.sleep(POLL_SECONDS)
+            self.look.refresh()
 
     def command(self, verb: str, *arguments: str) -> str:
         """A command line about this run, to be given where this one was."""

@@ -6,6 +6,9 @@ import argparse
 import re
 from typing import NoReturn
 
+LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
+"""What a new embedded warehouse has, and where `--local` starts unless told otherwise."""
+
 
 class UsageError(Exception):
     """The command line cannot be understood. The message is for the person who wrote it."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from executor.cli.parser import Parser, assignment
+from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA, Parser, assignment
 from protocol.exit_codes import SUCCEEDED, USAGE
 
 
@@ -17,6 +17,9 @@ def main(argv: Sequence[str]) -> int:
     flags.add_argument("--catalog", help="value of ${catalog} in the files")
     flags.add_argument("--schema", help="value of ${schema} in the files")
     flags.add_argument("--var", type=assignment, action="append", default=[], metavar="NAME=VALUE")
+    flags.add_argument(
+        "--local", nargs="?", const="", help="as in dwx run: catalog main, schema default"
+    )
     flags.add_argument("--json", action="store_true", help="JSON instead of text")
     args = flags.parse_args(argv)
     from executor.workflow.load import load_workflow
@@ -24,7 +27,11 @@ def main(argv: Sequence[str]) -> int:
     from executor.workflow.plan import plan_event, plan_text
     from protocol.shapes import fields_of
 
-    namespace = {"catalog": args.catalog, "schema": args.schema}
+    local = args.local is not None
+    namespace = {
+        "catalog": args.catalog or (LOCAL_CATALOG if local else None),
+        "schema": args.schema or (LOCAL_SCHEMA if local else None),
+    }
     given = {name: value for name, value in namespace.items() if value is not None}
     try:
         workflow = load_workflow(args.directory, vars={**given, **dict(args.var)})

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executor.cli.parser import Parser, UsageError
-from executor.cli.process import CannotResume, Interrupted, Process, keep_signals
+from executor.cli.process import CannotResume, Interrupted, Process, detach, keep_signals
 from executor.cli.run import parser as run_parser
 from executor.runtime.find import RunNotFound, find, run_root
 from executor.runtime.rundir import RunDirectory, is_alive
@@ -36,12 +36,15 @@ def main(argv: Sequence[str]) -> int:
         log, begun_with = _read(path)
     except (RunNotFound, CannotResume) as exc:
         raise UsageError(str(exc)) from exc
-    command = [*begun_with, *more]
+    # the run it was started with may have been detached; this process is what it says itself
+    command = [one for one in (*begun_with, *more) if one != "--detach"]
     run_args = run_parser().parse_args(command)
     # the policy given before is in the record; only one that is given now is read
     run_args.policy = run_parser().parse_args([str(run_args.directory), *more]).policy
     closed = fill_closed_descriptors()
     wire = own_stdout()
+    if "--detach" in more:
+        os._exit(detach("resume", argv, wire))
     process = Process(run_args, command, wire, shown=STDOUT not in closed)
     directory = RunDirectory(log.folding.state.run, path)
     try:

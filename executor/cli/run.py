@@ -7,7 +7,6 @@ loaded; and whatever goes wrong, flags included, ends in a last line.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -15,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executor.cli.parser import Parser, UsageError, assignment, duration_ms, positive
-from executor.cli.process import Process, end, first, hello_of, keep_signals
+from executor.cli.process import Process, detach, end, first, hello_of, keep_signals
 from executor.runtime import rundir
 from executor.runtime.record import Record
 from executor.runtime.secrets import Masker
 from executor.runtime.stdio import STDIN, STDOUT, LineWriter, fill_closed_descriptors, own_stdout
-from protocol.exit_codes import SUCCEEDED, USAGE
+from protocol.exit_codes import USAGE
 
 LOCAL_DEFAULT = Path(".dwx") / "warehouse"
 
@@ -117,7 +116,7 @@ def main(argv: Sequence[str]) -> int:
     to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
     if not isinstance(args, UsageError) and args.detach:
-        code = _detach(argv, wire)
+        code = detach("run", argv, wire)
     elif isinstance(args, UsageError):
         code = _refuse_flags(args, argv, wire, to_person=to_person)
     else:
@@ -125,29 +124,6 @@ def main(argv: Sequence[str]) -> int:
         code = process.run(early_signals, read_stdin=STDIN not in closed)
     sys.stderr.flush()
     os._exit(code)
-
-
-def _detach(argv: Sequence[str], wire: int) -> int:
-    """Has another process run, and passes on its first event."""
-    import subprocess  # only here: 10 ms
-
-    program = "import sys; from executor.cli.main import main; sys.exit(main())"
-    others = [one for one in argv if one != "--detach"]
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
-        [sys.executable, "-P", "-c", program, "run", *others],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert child.stdout is not None
-    hello = child.stdout.readline()
-    os.write(wire, hello)
-    if not json.loads(hello or b"{}").get("run_dir"):
-        # it could not start: the rest says why
-        os.write(wire, child.stdout.read())
-        return child.wait()
-    return SUCCEEDED
 
 
 def _refuse_flags(error: UsageError, argv: Sequence[str], wire: int, *, to_person: bool) -> int:

@@ -181,7 +181,7 @@ def advice(state: State, code: int) -> tuple[str, ...]:
     """What to do next, most useful first."""
     match code:
         case exit_codes.SUCCEEDED:
-            return ("Nothing: every file ran and every loop converged.",)
+            return ("Nothing: all that was needed has run.",)
         case exit_codes.USAGE:
             return ("Correct what the error names, then run again: nothing was executed.",)
         case exit_codes.FAILED:
@@ -192,7 +192,7 @@ def advice(state: State, code: int) -> tuple[str, ...]:
         case exit_codes.INCOMPLETE:
             return ("Look at the failed and skipped files; the tables they write are not current.",)
         case exit_codes.RUN_EXISTS:
-            return ("Look at the run with this key: dwx status.",)
+            return (f"dwx status {state.run}",)
         case exit_codes.CANCELLED:
             return ("Run again when ready: the files that completed are listed in the record.",)
         case exit_codes.NEVER_CONNECTED:

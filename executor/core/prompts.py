@@ -326,6 +326,9 @@ def decided(turn: Turn, arrived: Decided) -> None:
         detail = f"the decision is for run {decision.run}, this is {turn.state.run}"
         _reject_decision(turn, "wrong_run", detail, arrived)
         return
+    # it is for this run: from here on it says nothing that the log does not say anyway
+    decision = replace(decision, run=None)
+    arrived = replace(arrived, decision=decision)
     match decision:
         case Decide():
             _decide(turn, KeptDecision(decision, arrived.id, arrived.source), arrived)

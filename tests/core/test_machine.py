@@ -334,6 +334,16 @@ def test_the_first_valid_answer_wins_and_the_second_is_told_what_won() -> None:
     assert "first" in str(rejected.detail)
 
 
+def test_a_kept_decision_that_names_its_run_and_does_not_fit_leaves_a_log_that_verifies() -> None:
+    drive = Drive(plan(file(1), file(2)), failing("f1.s1", "f2.s1"))
+    drive.decide("p2", "extend", run="r-test22")
+    drive.decide("p1", "done", run="r-test22")
+    (rejected,) = drive.of("decision_rejected")
+    assert (rejected.code, rejected.run_named) == ("not_offered", None)
+    drive.decide("p2", "done")
+    assert finished(drive).exit_code == 0
+
+
 def test_the_same_decision_again_has_no_effect() -> None:
     drive = Drive(plan(file(1), file(2)), failing("f1.s1", "f2.s1"))
     drive.decide("p1", "done", name="d1")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +30,8 @@ class Served:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    path = tmp_path_factory.mktemp("served") / "warehouse"
+@contextmanager
+def serving(path: Path) -> Iterator[Served]:
     command = [*DWX, "warehouse", "serve", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as server:
         assert server.stdout is not None
@@ -41,3 +41,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         server.terminate()
         server.stdout.close()
         assert server.wait(30) == 0
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A warehouse that the tests share."""
+    with serving(tmp_path_factory.mktemp("served") / "warehouse") as one:
+        yield one
+
+
+@pytest.fixture
+def served_alone(tmp_path: Path) -> Iterator[Served]:
+    """A warehouse for one test: statements that a killed client leaves behind end with it."""
+    with serving(tmp_path / "served") as one:
+        yield one

@@ -140,10 +140,16 @@ def test_a_decision_with_an_id_that_was_seen_makes_no_event_and_is_put_away(
     assert len(done(failing, run_dir)) == 4
 
 
-def test_a_cancel_stops_the_statement_that_runs(tmp_path: Path, served: Served) -> None:
+def test_a_cancel_stops_the_statement_that_runs(tmp_path: Path, served_alone: Served) -> None:
     workflow(tmp_path / "sql", f01=ENDLESS)
     with live(
-        "run", "sql", *served.flags, "--stdout", "full", cwd=tmp_path, DATABRICKS_TOKEN=served.token
+        "run",
+        "sql",
+        *served_alone.flags,
+        "--stdout",
+        "full",
+        cwd=tmp_path,
+        DATABRICKS_TOKEN=served_alone.token,
     ) as program:
         program.until("statement_submitted")
         assert dwx("wait", "--timeout", "0", cwd=tmp_path).exit_code == 75

@@ -153,11 +153,11 @@ def test_a_signal_cancels_the_statement_that_runs_and_nothing_of_it_stays(
     assert look.last.error.class_ == "TABLE_OR_VIEW_NOT_FOUND"
 
 
-def test_a_second_signal_leaves_at_once(tmp_path: Path, served: Served) -> None:
+def test_a_second_signal_leaves_at_once(tmp_path: Path, served_alone: Served) -> None:
     workflow(tmp_path / "sql", f01=ENDLESS)
     flags = ("--stdout", "full")
     with live(
-        "run", "sql", *served.flags, *flags, cwd=tmp_path, DATABRICKS_TOKEN=served.token
+        "run", "sql", *served_alone.flags, *flags, cwd=tmp_path, DATABRICKS_TOKEN=served_alone.token
     ) as program:
         program.until("statement_submitted")
         program.process.send_signal(signal.SIGTERM)
@@ -167,12 +167,12 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path, served: Served) -> None:
 
 
 def test_the_log_of_a_run_that_was_killed_names_what_was_open(
-    tmp_path: Path, served: Served
+    tmp_path: Path, served_alone: Served
 ) -> None:
     workflow(tmp_path / "sql", f01=ENDLESS)
     flags = ("--stdout", "full")
     with live(
-        "run", "sql", *served.flags, *flags, cwd=tmp_path, DATABRICKS_TOKEN=served.token
+        "run", "sql", *served_alone.flags, *flags, cwd=tmp_path, DATABRICKS_TOKEN=served_alone.token
     ) as program:
         hello = program.until("hello")
         program.until("statement_submitted")

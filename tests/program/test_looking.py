@@ -63,11 +63,17 @@ def test_the_status_follows_a_run_through_its_life(failing: Path, served: Served
 
 
 def test_the_status_of_a_run_that_was_killed_names_what_was_in_flight(
-    tmp_path: Path, served: Served
+    tmp_path: Path, served_alone: Served
 ) -> None:
     workflow(tmp_path / "sql", f01=ENDLESS)
     with live(
-        "run", "sql", *served.flags, "--stdout", "full", cwd=tmp_path, DATABRICKS_TOKEN=served.token
+        "run",
+        "sql",
+        *served_alone.flags,
+        "--stdout",
+        "full",
+        cwd=tmp_path,
+        DATABRICKS_TOKEN=served_alone.token,
     ) as program:
         program.until("statement_submitted")
         running = dwx("status", cwd=tmp_path).stdout.decode()

@@ -170,3 +170,24 @@ def test_a_resume_without_the_token_says_what_is_missing(failing: Path, served: 
     assert refused.exit_code == 2
     assert "DATABRICKS_TOKEN" in refused.stderr
     assert resume(failing, served, "done").exit_code == 0
+
+
+def test_answers_kept_for_a_resume_leave_a_log_that_can_be_resumed_again(
+    failing: Path, served: Served
+) -> None:
+    run = start(failing, served, "--prompt-timeout", "0").run_dir.name
+    for choice in ("retry", "skip"):
+        assert dwx("answer", run, "p1", choice, cwd=failing).exit_code == 21
+    assert resume(failing, served).exit_code == 5  # it fails again, and nobody answers
+    assert dwx("replay", "--verify", str(failing / ".dwx/runs" / run), cwd=failing).exit_code == 0
+    assert dwx("answer", run, "p2", "done", cwd=failing).exit_code == 21
+    assert resume(failing, served).exit_code == 0
+
+
+def test_a_resume_may_be_detached_and_waited_for_at_once(failing: Path, served: Served) -> None:
+    run = start(failing, served, "--prompt-timeout", "0").run_dir.name
+    assert dwx("answer", run, "p1", "done", cwd=failing).exit_code == 21
+    resumed = dwx("resume", run, "--detach", cwd=failing, DATABRICKS_TOKEN=served.token)
+    assert [entry.event.type for entry in resumed.entries] == ["hello"]
+    waited = dwx("wait", run, "--until", "finished", "--timeout", "60", cwd=failing)
+    assert waited.exit_code == 0, waited.stdout
