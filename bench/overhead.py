@@ -14,8 +14,8 @@ from bench.measure import Cost, process, ratio
 from executor.core.convergence_sql import alias_sql, changed_rows_sql
 from executor.workflow.load import load_workflow
 
-RUNS = 5
-CUSTOMERS = (1_000, 20_000)
+RUNS = 3
+CUSTOMERS = (1_000, 20_000, 100_000)
 DWX = str(Path(sys.executable).with_name("dwx"))
 EXAMPLE = Path(__file__).parent.parent / "examples" / "identity_unification"
 BARE_LOOP = str(Path(__file__).with_name("bare_loop.py"))
