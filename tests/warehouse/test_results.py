@@ -102,7 +102,7 @@ def test_rows_of_a_write_are_those_it_put_out() -> None:
 
 def test_names_are_quoted_part_by_part() -> None:
     assert history_query("c.s.t", 1) == "DESCRIBE HISTORY `c`.`s`.`t` LIMIT 1"
-    assert history_query("`a.b`.t", 1) == "DESCRIBE HISTORY `a.b`.t LIMIT 1"
+    assert history_query("`a.b`.t", 1) == "DESCRIBE HISTORY `a.b`.`t` LIMIT 1"
 
 
 def test_a_table_s_detail_is_read_by_name() -> None:

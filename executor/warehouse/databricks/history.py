@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from executor.warehouse.databricks.results import Row, string_map, whole_number
+from executor.workflow.names import sql_name
 from protocol.events import RowCounts
 
 DEPTH = 20
@@ -41,23 +42,11 @@ class Detail:
 
 
 def history_query(table: str, limit: int = DEPTH) -> str:
-    return f"DESCRIBE HISTORY {quoted(table)} LIMIT {limit}"
+    return f"DESCRIBE HISTORY {sql_name(table)} LIMIT {limit}"
 
 
 def detail_query(table: str) -> str:
-    return f"DESCRIBE DETAIL {quoted(table)}"
-
-
-def quoted(name: str) -> str:
-    """A dotted name with each part in backticks; a name that has backticks is left as it is."""
-    if "`" in name:
-        return name
-    return ".".join(quoted_part(part) for part in name.split("."))
-
-
-def quoted_part(part: str) -> str:
-    """One identifier in backticks."""
-    return "`" + part.replace("`", "``") + "`"
+    return f"DESCRIBE DETAIL {sql_name(table)}"
 
 
 def entry(row: Row) -> HistoryEntry:

@@ -33,7 +33,6 @@ from executor.warehouse.databricks.history import (
     commit_of,
     entry,
     history_query,
-    quoted_part,
     rows_committed,
 )
 from executor.warehouse.databricks.reach import cancelled_facts, reach
@@ -48,6 +47,7 @@ from executor.warehouse.databricks.results import (
     whole_number,
 )
 from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError, Write
+from executor.workflow.names import quote
 from protocol.events import Outcome, RowCounts
 
 START_BUDGET_S = 600.0
@@ -255,9 +255,9 @@ class DatabricksSession:
         does not.
         """
         if target.catalog is not None:
-            self._use(f"USE CATALOG {quoted_part(target.catalog)}", cancel)
+            self._use(f"USE CATALOG {quote(target.catalog)}", cancel)
         if target.schema is not None:
-            self._use(f"USE SCHEMA {quoted_part(target.schema)}", cancel)
+            self._use(f"USE SCHEMA {quote(target.schema)}", cancel)
         rows: list[Row] = []
         with contextlib.suppress(StatementError):  # for information only
             rows = self._rows("SET", 200, cancel)
