@@ -310,7 +310,7 @@ class Disconnected(Message):
 class Check(Message):
     type: Literal["check"] = "check"
     name: str
-    phase: Literal["preflight", "final"]
+    phase: Literal["preflight", "recovery", "final"]
     status: Literal["passed", "failed", "unknown", "skipped"]
     observed: str | None
     expected: str | None

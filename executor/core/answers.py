@@ -13,8 +13,10 @@ from executor.core import ending
 from executor.core.effects import GenerateFile, ReadFile, ReadPlan
 from executor.core.state import (
     Asking,
+    Checking,
     EditQuestion,
     ErrorQuestion,
+    Executing,
     FileQuestion,
     FileStatement,
     Generating,
@@ -51,6 +53,8 @@ def error_choices(
             if isinstance(task, FileStatement)
             else _choice("retry", "run the statement again")
         )
+    if outcome == "unknown" and question.executing is not None and isinstance(task, FileStatement):
+        choices.append(_choice("check", "look again whether the statement has committed"))
     if isinstance(task, LoopStatement) and task.what == "probe":
         return (*choices, _choice("accept", _ACCEPT), _choice("abort", _ABORT))
     choices.append(_choice("done", "treat the statement as done by hand and go on with the next"))
@@ -105,6 +109,8 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
         return
     question = asking.question
     match question:
+        case ErrorQuestion(executing=Executing() as executing) if choice == "check":
+            turn.set(phase=GoingOn(Checking(executing, asked=True)))
         case ErrorQuestion(task):
             _after_error(turn, task, choice)
         case LoopQuestion(loop, _):

@@ -80,12 +80,20 @@ class Wording:
 
 
 def ask_about_statement(
-    turn: Turn, task: Task, error: ErrorRecord, outcome: Outcome, evidence: str
+    turn: Turn,
+    task: Task,
+    error: ErrorRecord,
+    outcome: Outcome,
+    evidence: str,
+    executing: Executing | None = None,
 ) -> None:
-    """Asks what to do about a statement that did not finish well."""
+    """Asks what to do about a statement that did not finish well.
+
+    `executing`: what is known of its sending, where looking again may tell more.
+    """
     state = turn.state
     planned, _ = planned_statement(state, task)
-    question = ErrorQuestion(task, error)
+    question = ErrorQuestion(task, error, executing)
     choices = answers.error_choices(state, question, outcome, idempotent=planned.idempotent)
     what = "has an unknown outcome" if outcome == "unknown" else "failed"
     where = planned.id
@@ -253,8 +261,11 @@ def resolve(
 ) -> None:
     """Settles the open prompt with a choice it offers, and carries the choice out."""
     _close_prompt(turn, asking, choice, how=how, source=source, by=by, reason=reason)
-    if choice == "abort" and asking.prompt.outcome == "unknown":
-        ending.flaw(turn, unknown_write=True)
+    if asking.prompt.outcome == "unknown":
+        # given up without knowing; `retry` is offered only where a second run writes nothing twice
+        repeatable = any(one.choice == "retry" for one in asking.prompt.choices)
+        if choice == "abort" or (choice in ("skip", "continue") and not repeatable):
+            ending.flaw(turn, unknown_write=True)
     answers.take(turn, asking, choice, iterations)
 
 

@@ -15,6 +15,7 @@ committed statements must begin with the same ones, or the caller is asked.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from executor.core import answers, ending, prompts
 from executor.core.effects import (
@@ -46,6 +47,7 @@ from executor.core.statements import planned_statement, tables_after
 from executor.core.turn import Turn
 from protocol.base import Cut
 from protocol.events import (
+    Check,
     Connecting,
     ErrorRecord,
     Outcome,
@@ -195,8 +197,8 @@ def go_on(turn: Turn, was: Phase) -> None:
             prompts.wait(turn, was)
         case Executing():
             _after_interruption(turn, was)
-        case Checking(executing):
-            _check(turn, executing)
+        case Checking(executing, asked):
+            _check(turn, executing, asked=asked)
         case Rereading(file, _):
             turn.want(ReadFile(file))
         case Generating():
@@ -225,14 +227,13 @@ def _after_interruption(turn: Turn, was: Executing) -> None:
         _check(turn, was)
 
 
-def _check(turn: Turn, executing: Executing) -> None:
+def _check(turn: Turn, executing: Executing, *, asked: bool = False) -> None:
     planned, _ = planned_statement(turn.state, executing.task)
+    turn.set(phase=Checking(executing, asked))
     if planned.target is None:
-        turn.set(phase=Checking(executing))
         evidence = "what it writes is not known, so nothing can be looked up"
-        _conclude(turn, executing, planned, "unknown", evidence)
+        _conclude(turn, executing, planned, "unknown", evidence, asked=asked)
         return
-    turn.set(phase=Checking(executing))
     turn.want(
         CheckCommit(
             statement=executing.statement,
@@ -242,7 +243,7 @@ def _check(turn: Turn, executing: Executing) -> None:
             query_id=executing.query_id,
             version=executing.version,
             # the embedded warehouse ends with the process; any other may still be at work
-            ended=turn.state.settings.auth == "local",
+            ended=turn.state.settings.auth == "local" and not asked,
         )
     )
 
@@ -252,13 +253,29 @@ def checked(turn: Turn, given: Checked) -> None:
     checking = turn.state.phase
     assert isinstance(checking, Checking)
     planned, _ = planned_statement(turn.state, checking.executing.task)
-    _conclude(turn, checking.executing, planned, given.outcome, given.evidence)
+    _conclude(
+        turn,
+        checking.executing,
+        planned,
+        given.outcome,
+        given.evidence,
+        asked=checking.asked,
+    )
 
 
 def _conclude(
-    turn: Turn, executing: Executing, planned: PlannedStatement, outcome: Outcome, evidence: str
+    turn: Turn,
+    executing: Executing,
+    planned: PlannedStatement,
+    outcome: Outcome,
+    evidence: str,
+    *,
+    asked: bool = False,
 ) -> None:
-    _finished(turn, executing, outcome, evidence)
+    if asked:
+        _looked_again(turn, executing, outcome, evidence)
+    else:
+        _finished(turn, executing, outcome, evidence)
     turn.set(phase=Ready())
     task = executing.task
     if outcome == "committed":
@@ -271,13 +288,35 @@ def _conclude(
             category="transport_ambiguous",
             severity="critical",
             retryable=False,
-            message=f"{planned.id} was under way when the process ended: {evidence}",
+            message=f"nobody saw the end of {planned.id}: {evidence}",
             statement=planned.id,
             suggestion="Look at the target's history. If the statement has committed, answer "
             "done; if not, run it by hand and answer done.",
             fingerprint=f"unknown:{planned.id}",
         )
-        prompts.ask_about_statement(turn, task, error, "unknown", evidence)
+        prompts.ask_about_statement(turn, task, error, "unknown", evidence, executing)
+
+
+CHECKED: dict[Outcome, Literal["passed", "failed", "unknown"]] = {
+    "committed": "passed",
+    "not_committed": "failed",
+    "unknown": "unknown",
+}
+"""The status of a check that asks whether a statement has committed."""
+
+
+def _looked_again(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> None:
+    """The statement is closed in the log already; what was found now stands beside it."""
+    turn.emit(
+        Check(
+            name=f"commit of {executing.statement}",
+            phase="recovery",
+            status=CHECKED[outcome],
+            observed=evidence,
+            expected="committed",
+            severity="critical",
+        )
+    )
 
 
 def _finished(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> None:

@@ -96,9 +96,11 @@ class Executing:
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """A statement was in flight when the process before ended: has it committed?"""
+    """Nobody saw the end of a statement: has it committed?"""
 
     executing: Executing
+    asked: bool = False
+    """True if the caller asked to look again, in answer to a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class ErrorQuestion:
 
     task: Task
     error: ErrorRecord
+    executing: Executing | None = None
+    """What is known of its sending, to look again whether it has committed."""
 
 
 @dataclass(frozen=True, slots=True)

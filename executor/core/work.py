@@ -233,7 +233,7 @@ def failed(turn: Turn, ended: Failed, executing: Executing) -> None:
         return
     if isinstance(task, LoopStatement) and task.what == "probe":
         convergence.test_failed(turn, turn.state.loop(task.loop), ended.error)
-    prompts.ask_about_statement(turn, task, ended.error, ended.outcome, ended.evidence)
+    prompts.ask_about_statement(turn, task, ended.error, ended.outcome, ended.evidence, executing)
 
 
 def _note_unknown(turn: Turn, ended: Failed, *, idempotent: bool) -> None:

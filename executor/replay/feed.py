@@ -33,6 +33,7 @@ from executor.core.inputs import (
     Undecidable,
 )
 from executor.core.prompts import SUSPENDING
+from executor.core.resuming import CHECKED
 from executor.core.state import (
     Asking,
     Checking,
@@ -48,6 +49,7 @@ from protocol.base import Cut
 from protocol.decisions import Cancel, Decide, Decision, Ping, SetPolicy
 from protocol.events import (
     CancelRequested,
+    Check,
     Connected,
     DecisionAccepted,
     DecisionRejected,
@@ -111,6 +113,13 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (
                 Checked(event.statement, event.elapsed_ms, event.query_id, event.outcome, evidence),
             )
+        case Check(phase="recovery") if isinstance(state.phase, Checking):
+            executing = state.phase.executing
+            outcome = next(one for one, status in CHECKED.items() if status == event.status)
+            found = Checked(
+                executing.statement, 0, executing.query_id, outcome, event.observed or ""
+            )
+            return (found,)
         case StatementSubmitted():
             return (Submitted(event.statement, event.query_id),)
         case StatementFinished():

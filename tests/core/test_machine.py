@@ -272,6 +272,20 @@ def test_an_unknown_outcome_of_a_write_offers_no_retry_and_abort_exits_9() -> No
     assert finished(drive).exit_code == 9
 
 
+def test_going_on_without_knowing_whether_a_write_committed_exits_9() -> None:
+    insert = statement("f1.s1", "insert", idempotent=False)
+    drive = Drive(
+        plan(file(1, insert), file(2)),
+        lambda executed: (
+            failure(executed, "DWX_CONNECTION_LOST", outcome="unknown")
+            if executed.statement == "f1.s1"
+            else success(executed)
+        ),
+    )
+    drive.decide("p1", "skip")
+    assert finished(drive).exit_code == 9
+
+
 def test_an_unknown_outcome_of_an_idempotent_unit_may_be_retried() -> None:
     unknown = iter([True, False])
     drive = Drive(
@@ -283,6 +297,23 @@ def test_an_unknown_outcome_of_an_idempotent_unit_may_be_retried() -> None:
         ),
     )
     drive.decide("p1", "retry")
+    assert finished(drive).exit_code == 0
+
+
+def test_an_unknown_outcome_may_be_looked_at_again_and_is_never_sent_again() -> None:
+    insert = statement("f1.s1", "insert", idempotent=False)
+    drive = Drive(
+        plan(file(1, insert)),
+        lambda executed: failure(executed, "DWX_CONNECTION_LOST", outcome="unknown"),
+    )
+    assert "check" in [choice.choice for choice in drive.of("error_prompt")[0].choices]
+    drive.decide("p1", "check")
+    assert [event.status for event in drive.of("check")] == ["unknown"]
+    assert drive.of("error_prompt")[1].error.class_ == "DWX_OUTCOME_UNKNOWN"
+    drive._outcome = lambda check: "committed"
+    drive.decide("p2", "check")
+    assert [event.status for event in drive.of("check")] == ["unknown", "passed"]
+    assert [one.statement for one in drive.executed] == ["f1.s1"]
     assert finished(drive).exit_code == 0
 
 
