@@ -10,6 +10,9 @@ LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
 """What a new embedded warehouse has, and where `--local` starts unless told otherwise."""
 
 
+LONGEST_MS = 30 * 24 * 3_600_000
+
+
 class UsageError(Exception):
     """The command line cannot be understood. The message is for the person who wrote it."""
 
@@ -35,7 +38,10 @@ def duration_ms(text: str) -> int:
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; say 90s, 15m or 2h")
     unit = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}[found[2] or "s"]
-    return round(float(found[1]) * unit)
+    milliseconds = round(float(found[1]) * unit)
+    if milliseconds > LONGEST_MS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than 30 days")
+    return milliseconds
 
 
 def positive(text: str) -> int:

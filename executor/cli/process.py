@@ -115,7 +115,12 @@ class Process:
         self._mask = Masker(secret for secret in (token, args.access_token) if secret)
         self._argv = argv
         self._on_closed: Callable[[], None] = lambda: None
-        self._screen = LineWriter(wire, lambda: self._on_closed())
+        self._reader_gone = not shown
+        self._screen = LineWriter(wire, self._note_reader_gone)
+
+    def _note_reader_gone(self) -> None:
+        self._reader_gone = True
+        self._on_closed()
 
     def run(self, early_signals: list[int], *, read_stdin: bool) -> int:
         """Runs to the last line; returns the exit code."""
@@ -246,10 +251,18 @@ class Process:
         runner = Runner(state, record, world)
         if self._args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
+        if self._reader_gone and self._args.on_stdout_closed == "cancel":
+            from executor.core.inputs import StopRequested
+
+            world.first = (*world.first, StopRequested("stdout_closed", "now"))
         try:
-            return anyio.run(runner.run)
+            code: int = anyio.run(runner.run)
         except Exception as exc:  # noqa: BLE001 - the outermost edge: there is always a last line
-            return runner.crashed(exc)
+            code = runner.crashed(exc)
+        # the last line is recorded; who is tired of waiting for its reader gets the same exit code
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: os._exit(code))
+        return code
 
     def _world(self, settings: Settings) -> World:
         from executor.runtime.world import Choices, make_world

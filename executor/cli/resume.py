@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from executor.cli.parser import Parser, UsageError
-from executor.cli.process import CannotResume, Interrupted, Process, detach, keep_signals
+from executor.cli.process import (
+    ARGUMENT_SHOWN,
+    CannotResume,
+    Interrupted,
+    Process,
+    detach,
+    keep_signals,
+)
 from executor.cli.run import parser as run_parser
 from executor.runtime.find import RunNotFound, find, run_root
 from executor.runtime.rundir import RunDirectory, is_alive
@@ -52,7 +59,8 @@ def main(argv: Sequence[str]) -> int:
     except (CannotResume, OSError) as exc:
         print(f"dwx resume: {exc}", file=sys.stderr)
         code = USAGE
-    sys.stderr.flush()
+    if sys.stderr is not None:  # closed by whoever started us
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -94,10 +102,21 @@ def _read(path: Path) -> tuple[Interrupted, list[str]]:
     return Interrupted(folding, segments, reader.sound_bytes), begun_with
 
 
+def _is_token(argument: str) -> bool:
+    name, equals, value = argument.partition("=")
+    return bool(equals) and value == "***" and "--access-token".startswith(name)
+
+
 def _without_masked(argv: Sequence[str]) -> list[str]:
     """The flags without those whose value was masked: the token has to come from elsewhere."""
     kept: list[str] = []
     for one in argv:
+        if len(one) >= ARGUMENT_SHOWN or ("***" in one and one != "***" and not _is_token(one)):
+            name = one.partition("=")[0][:80]
+            raise CannotResume(
+                f"the record does not hold the whole of {name!r} (masked, or too long), and "
+                "without it other SQL would run: start the run anew"
+            )
         if one == "***" and kept:
             kept.pop()
         elif not one.endswith("=***"):

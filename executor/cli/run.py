@@ -122,7 +122,8 @@ def main(argv: Sequence[str]) -> int:
     else:
         process = Process(args, argv, wire, shown=STDOUT not in closed)
         code = process.run(early_signals, read_stdin=STDIN not in closed)
-    sys.stderr.flush()
+    if sys.stderr is not None:  # closed by whoever started us
+        sys.stderr.flush()
     os._exit(code)
 
 

@@ -102,7 +102,7 @@ def tested(turn: Turn, loop: PlannedLoop, ended: Succeeded) -> None:
             elapsed_ms=turn.since(progress.started),
         )
     )
-    if ended.value is None:
+    if ended.value is None or ended.value < 0:
         _ask_about_silent_test(turn, loop)
     elif ended.value == 0:
         turn.emit(

@@ -152,3 +152,62 @@ def test_a_view_shows_less_and_the_record_has_all(small: Path, served: Served, v
         assert shown == []
     else:
         assert shown[-1] == lines[-1]
+
+
+def test_a_closed_stderr_changes_no_exit_code(small: Path, served: Served) -> None:
+    command = f"exec {DWX[0]} run sql {' '.join(served.flags)} 2>&-"
+    process = subprocess.run(
+        ["bash", "-c", command],
+        cwd=small,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+        env=environment(DATABRICKS_TOKEN=served.token),
+        timeout=TIMEOUT_SECONDS,
+    )
+    ended = Ended(process.returncode, process.stdout, "", small)
+    assert ended.exit_code == ended.last.exit_code == 0
+
+
+def test_a_stdout_that_was_never_open_cancels_if_asked_to(small: Path, served: Served) -> None:
+    command = f"exec {DWX[0]} run sql --on-stdout-closed cancel {' '.join(served.flags)} >&-"
+    process = subprocess.run(
+        ["bash", "-c", command],
+        cwd=small,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        env=environment(DATABRICKS_TOKEN=served.token),
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert process.returncode == 6
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        "SELECT 0, 1 FROM {table}",
+        "SELECT 0 FROM {table} UNION ALL SELECT 1 FROM {table}",
+        "SELECT -1 FROM {table}",
+        "SELECT 'none' FROM {table}",
+    ],
+)
+def test_a_probe_that_is_not_one_count_is_no_verdict(
+    tmp_path: Path, served: Served, probe: str
+) -> None:
+    workflow(
+        tmp_path / "sql",
+        f01="CREATE OR REPLACE TABLE ${catalog}.${schema}.probed_0 AS SELECT 1 AS a",
+        f02_round_1="CREATE OR REPLACE TABLE ${catalog}.${schema}.probed_1 AS "
+        "SELECT a FROM ${catalog}.${schema}.probed_0",
+    )
+    (tmp_path / "sql" / "workflow.toml").write_text(
+        'name = "probed"\n[[loop]]\nname = "round"\nfiles = "02_round_*.sql"\n'
+        'table = "${catalog}.${schema}.probed_{iteration}"\n' + f'probe = "{probe}"\n'
+    )
+    ended = dwx(
+        "run", "sql", *served.flags, "--prompt-timeout", "0", "--on-unanswered", "abort",
+        cwd=tmp_path, DATABRICKS_TOKEN=served.token,
+    )  # fmt: skip
+    assert ended.exit_code == 8, ended.last
+    assert ended.of("converged") == []
+    assert [event.reason for event in ended.of("not_converged")] == ["unknown"]

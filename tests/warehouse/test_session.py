@@ -209,12 +209,24 @@ def test_the_result_of_a_select_is_not_fetched(
     assert endpoint.fetched_rows == []
 
 
-def test_at_most_one_row_of_a_probe_is_fetched(
-    endpoint: Endpoint, session: DatabricksSession
+@pytest.mark.parametrize(
+    ("columns", "rows", "value"),
+    [
+        (("n",), ((12,),), 12),
+        (("n",), ((12,), (13,), (14,)), None),
+        (("n", "m"), ((12, 5),), None),
+    ],
+)
+def test_a_probe_is_one_row_of_one_column_and_no_more_than_two_rows_are_fetched(
+    endpoint: Endpoint,
+    session: DatabricksSession,
+    columns: tuple[str, ...],
+    rows: tuple[tuple[object, ...], ...],
+    value: int | None,
 ) -> None:
-    endpoint.answers["SELECT"] = Answer(columns=("n", "m"), rows=((12, 5), (13, 6)))
-    assert run(session, request("SELECT", "probe")).value == 12
-    assert endpoint.fetched_rows == [1]
+    endpoint.answers["SELECT"] = Answer(columns=columns, rows=rows)
+    assert run(session, request("SELECT", "probe")).value == value
+    assert endpoint.fetched_rows == [2]
 
 
 @pytest.mark.parametrize(("cell", "value"), [(None, None), ("7", 7), ("seven", None), (-3, -3)])

@@ -415,12 +415,14 @@ class DatabricksSession:
         kind = request.kind
         if kind == "probe":
             try:
-                rows = self._fetch(cursor)
+                rows = self._fetch(cursor, 2)
             except Exception as exc:
                 raise errors.statement_error(
                     exc, during="fetch", kind=kind, query_id=query_id
                 ) from exc
-            value = whole_number(next(iter(rows[0].values()), None)) if rows else None
+            # one row of one column, or it is no answer: a forgotten COUNT(*) must not converge
+            single = len(rows) == 1 and len(cursor.description or ()) == 1
+            value = whole_number(next(iter(rows[0].values()), None)) if single else None
             return Result(query_id=query_id, rows=None, value=value, metrics=None)
         if kind == "optimize":
             row = self._first_row(cursor)
