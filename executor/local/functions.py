@@ -290,7 +290,3 @@ KNOWN_ELSEWHERE = frozenset(
         "split_part_all",
     ]
 )
-
-
-def quote_all(values: list[Value]) -> str:
-    return ", ".join(v.sql for v in values)

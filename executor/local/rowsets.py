@@ -94,12 +94,3 @@ def _column(kind: SqlType | None, values: list[Any]) -> ttypes.TColumn:
                 values[i] = blank
         nulls = bytes(bits)
     return ttypes.TColumn(**{name: carrier(values=values, nulls=nulls)})
-
-
-def size_of(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> int:
-    """About how many bytes the rows take on the wire; reads one row in a hundred."""
-    if not rows:
-        return 0
-    sample = rows[:: max(len(rows) // 100, 1)]
-    taken = sum(len(v) if isinstance(v, (str, bytes)) else 8 for r in sample for v in r)
-    return max(taken * len(rows) // len(sample), 1)

@@ -45,10 +45,6 @@ def history_query(table: str, limit: int = DEPTH) -> str:
     return f"DESCRIBE HISTORY {sql_name(table)} LIMIT {limit}"
 
 
-def detail_query(table: str) -> str:
-    return f"DESCRIBE DETAIL {sql_name(table)}"
-
-
 def entry(row: Row) -> HistoryEntry:
     return HistoryEntry(
         version=whole_number(row.get("version")),
