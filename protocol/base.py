@@ -84,6 +84,10 @@ class Cut(Message):
 
 Text = str | Cut
 
+Prose = Annotated[str | Cut, VOLATILE]
+"""A sentence for whoever reads it. Volatile: a later version may say the same in better words, and
+must still be able to replay, and go on with, what an earlier one has recorded."""
+
 
 def stable_fields(message: type[Message]) -> tuple[str, ...]:
     """Names of the fields of `message` that replay and diff compare, in order."""

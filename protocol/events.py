@@ -15,6 +15,7 @@ from protocol.base import (
     Cut,
     Message,
     Milliseconds,
+    Prose,
     Text,
     Timestamp,
     VolatileInt,
@@ -60,7 +61,7 @@ class ErrorRecord(Message):
     category: str
     severity: Severity
     retryable: bool
-    message: Text
+    message: Prose
     file: str | None = None
     line: int | None = None
     """Line in the file, counted from 1."""
@@ -68,7 +69,7 @@ class ErrorRecord(Message):
     """Character in the line, counted from 1."""
     statement: str | None = None
     query_id: VolatileText | None = None
-    suggestion: Text
+    suggestion: Prose
     """What to do next, in one sentence."""
     fingerprint: str
     """Stable hash of path, statement and class: the key for policies and replay."""
@@ -158,7 +159,7 @@ class PlannedLoop(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanWarning(Message):
     code: str
-    detail: str
+    detail: VolatileText
     path: str | None = None
     line: int | None = None
 
@@ -168,7 +169,7 @@ class Choice(Message):
     """One answer a prompt offers. `safe` is true if it can write nothing twice."""
 
     choice: ChoiceName
-    effect: str
+    effect: VolatileText
     safe: bool
 
 
@@ -302,7 +303,7 @@ class Reconnected(Message):
 class Disconnected(Message):
     type: Literal["disconnected"] = "disconnected"
     session_id: VolatileText | None
-    reason: str
+    reason: VolatileText
     elapsed_ms: Milliseconds
 
 
@@ -312,8 +313,8 @@ class Check(Message):
     name: str
     phase: Literal["preflight", "recovery", "final"]
     status: Literal["passed", "failed", "unknown", "skipped"]
-    observed: str | None
-    expected: str | None
+    observed: VolatileText | None
+    expected: VolatileText | None
     severity: Severity
 
 
@@ -372,7 +373,7 @@ class StatementFinished(Message):
     metrics: OptimizeMetrics | None
     error: ErrorRecord | None
     outcome: Outcome
-    evidence: Text
+    evidence: Prose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,7 +399,7 @@ class FileFinished(Message):
     rows: int | None
     """Rows affected by the statements that reported a number."""
     elapsed_ms: Milliseconds
-    reason: Text | None
+    reason: Prose | None
 
 
 # --- loops ------------------------------------------------------------------------------------
@@ -446,7 +447,7 @@ class NotConverged(Message):
     loop: str
     iteration: int
     reason: Literal["limit", "stalled", "unknown"]
-    evidence: Text
+    evidence: Prose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -484,14 +485,14 @@ class ErrorPrompt(Message):
     prompt: str
     digest: str
     """Changes when the question does; a decision may name it to refuse a question that changed."""
-    title: Text
+    title: Prose
     file: str | None
     statement: str | None
     loop: str | None
     error: ErrorRecord | None
     attempt: int
     outcome: Outcome
-    evidence: Text
+    evidence: Prose
     already_done: tuple[str, ...] | Cut
     """Statements of this file that have committed."""
     dependents: tuple[str, ...] | Cut
@@ -544,7 +545,7 @@ class DecisionRejected(Message):
     type: Literal["decision_rejected"] = "decision_rejected"
     id: str | None
     code: RejectionCode
-    detail: Text
+    detail: Prose
     source: DecisionSource
     prompt: str | None = None
     choice: str | None = None
@@ -575,7 +576,7 @@ class Warned(Message):
 
     type: Literal["warning"] = "warning"
     code: str
-    detail: Text
+    detail: Prose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -605,7 +606,7 @@ class RunSuspended(Message):
 
     type: Literal["run_suspended"] = "run_suspended"
     last: Literal[True] = True
-    reason: str
+    reason: VolatileText
     open_prompts: tuple[str, ...]
     resume_with: VolatileText
     exit_code: Literal[5] = 5
@@ -633,7 +634,7 @@ class RunFinished(Message):
     prompts: PromptCounts
     elapsed_ms: Milliseconds
     slowest: Annotated[tuple[SlowStatement, ...], VOLATILE]
-    next: tuple[str, ...]
+    next: Annotated[tuple[str, ...], VOLATILE]
     """What to do now, most useful first."""
     events: int
     """Equals this line's `seq`: a log that has this line and as many entries is complete."""

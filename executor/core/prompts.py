@@ -54,7 +54,6 @@ from protocol.events import (
     RejectionCode,
     Warned,
 )
-from protocol.shapes import fields_of
 
 SUSPENDING = "SUSPENDING"
 """Code of the warning that says that nobody answered in time."""
@@ -179,9 +178,13 @@ def _answer_line(state: State, prompt_id: str) -> str:
 
 
 def digest_of(prompt: ErrorPrompt) -> str:
-    """Twelve hexadecimal digits that change when what is asked does."""
-    fields = fields_of(prompt)
-    asked = {name: fields[name] for name in ("title", "statement", "attempt", "outcome", "choices")}
+    """Twelve hexadecimal digits that change when what is asked does, and not with its wording."""
+    asked = {
+        "about": [prompt.file, prompt.statement, prompt.loop, prompt.attempt],
+        "error": prompt.error.fingerprint if prompt.error is not None else None,
+        "outcome": prompt.outcome,
+        "choices": [choice.choice for choice in prompt.choices],
+    }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
 

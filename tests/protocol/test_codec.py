@@ -175,7 +175,7 @@ def test_stable_fields_leave_volatile_ones_out_at_every_depth() -> None:
         evidence="",
     )
     stable = stable_fields_of(event)
-    assert set(fields_of(event)) - set(stable) == {"elapsed_ms", "query_id"}
+    assert set(fields_of(event)) - set(stable) == {"elapsed_ms", "query_id", "evidence"}
     assert "query_id" not in stable["error"]
     assert stable["error"]["class"] == ERROR.class_
     assert stable_fields_of(Heartbeat(phase="p", statement=None, busy_ms=1, next_by_ms=2)) == {

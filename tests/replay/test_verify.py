@@ -124,6 +124,33 @@ def test_a_complete_log_without_its_last_events_is_not_taken_for_whole() -> None
     assert list(verify(twice)) != []
 
 
+def reworded(message: Any) -> Any:
+    """The message with other words in every sentence of it, nested ones included."""
+    stable = stable_fields_of(message)
+    changed: dict[str, Any] = {}
+    for field in fields(message):
+        value = getattr(message, field.name)
+        if isinstance(value, Message):
+            changed[field.name] = reworded(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Message):
+            changed[field.name] = tuple(map(reworded, value))
+        elif wire_name(field.name) in stable:
+            continue
+        elif isinstance(value, str) and " " in value:
+            changed[field.name] = f"in other words: {value}"
+        elif field.name == "next":
+            changed[field.name] = ("in other words",)
+    return replace(message, **changed)
+
+
+def test_a_log_that_an_earlier_version_worded_otherwise_verifies() -> None:
+    entries = eventful_run().entries
+    others = [replace(entry, event=reworded(entry.event)) for entry in entries]
+    altered = [one.event.type for one, other in zip(entries, others, strict=True) if one != other]
+    assert {"error_prompt", "statement_finished", "run_finished", "warning"} <= set(altered)
+    assert list(verify(others)) == []
+
+
 def test_a_mismatch_names_seq_field_expected_and_actual() -> None:
     entries = eventful_run().entries
     place = next(n for n, entry in enumerate(entries) if entry.event.type == "file_started")
