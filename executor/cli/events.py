@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from executor.cli.looking import Subject, flags, looking
 from executor.cli.parser import duration_ms, positive
 from executor.runtime.look import POLL_SECONDS
-from executor.views.status import head_of, parsed
+from executor.views.status import EVENT_TYPES, head_of, parsed
+from protocol.errors import shown
 from protocol.exit_codes import SUCCEEDED
 
 MAX_BYTES = 4_000
@@ -34,12 +35,12 @@ def main(argv: Sequence[str]) -> int:
         metavar="N",
         help="of lines, header not counted; at least one line is given, which may be 16 KiB",
     )
-    parser.add_argument("--types", metavar="A,B", help="only events of these types")
+    parser.add_argument("--types", type=_types, metavar="A,B", help="only events of these types")
     parser.add_argument(
         "--wait", type=duration_ms, default=0, metavar="TIME", help="wait so long for a line"
     )
     args = parser.parse_args(argv)
-    types = frozenset(filter(None, args.types.split(","))) if args.types else None
+    types = frozenset(args.types.split(",")) if args.types else None
 
     def act() -> int:
         subject = Subject(args, args.run)
@@ -103,6 +104,14 @@ def _printable(line: bytes) -> str:
     shown = line.decode("ascii", "replace")
     # the writer escapes everything else; whoever wrote this line did not
     return shown if shown.isascii() and shown.isprintable() else json.dumps(parsed(line))
+
+
+def _types(text: str) -> str:
+    unknown = [one for one in text.split(",") if one not in EVENT_TYPES]
+    if unknown:
+        known = ", ".join(sorted(EVENT_TYPES))
+        raise ArgumentTypeError(f"{shown(unknown[0])} is no type of event; they are {known}")
+    return text
 
 
 def _cursor(text: str) -> int:

@@ -6,7 +6,6 @@ These verbs are called again and again, so they load no validator, no SQL parser
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 import time
 from argparse import Namespace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from executor.cli.parser import Parser
+from executor.runtime.commands import Commands
 from executor.runtime.find import RunNotFound, await_live, find, run_root
 from executor.runtime.look import POLL_SECONDS, Look
 from executor.runtime.rundir import ROOT_VARIABLE
@@ -64,10 +64,8 @@ class Subject:
         self.look = Look(path)
         if starting and wanted is not None:
             self._await_resume()
-        self._args = args
-        # a run outside the root is named by its directory; others by their whole id
-        below_root = path.parent == run_root(args.run_root)
-        self._name = path.name if below_root else str(path)
+        self.command = Commands(path, args.run_root)
+        """Spells a command line about this run, to be given where this one was."""
 
     def _await_resume(self) -> None:
         """Gives a `dwx resume` of this run, started a moment before, the time to take over."""
@@ -77,19 +75,10 @@ class Subject:
             time.sleep(POLL_SECONDS)
             self.look.refresh()
 
-    def command(self, verb: str, *arguments: str) -> str:
-        """A command line about this run, to be given where this one was."""
-        if verb == "replay":
-            return shlex.join(["dwx", "replay", str(self.look.path)])
-        words = ["dwx", verb, self._name, *arguments]
-        if self._args.run_root is not None and self._name == self.look.path.name:
-            words += ["--run-root", str(self._args.run_root)]
-        return shlex.join(words)
-
     def summary(self) -> dict[str, Any]:
         """The run's status as of the last look."""
         look = self.look
-        return summary(look.fold, look.state, str(look.path), self.command, look.unread())
+        return summary(look.fold, look.state, str(look.path), self.command, look.kept())
 
     def exit_code(self) -> int:
         """The exit code that mirrors the run's state."""

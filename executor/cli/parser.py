@@ -44,6 +44,13 @@ def duration_ms(text: str) -> int:
     return milliseconds
 
 
+def filled(text: str) -> str:
+    """A text that says something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not re.fullmatch(r"[1-9]\d{0,8}", text):

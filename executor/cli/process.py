@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA
 from executor.runtime import keys, rundir
+from executor.runtime.commands import Commands
 from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
 from executor.runtime.record import Record
@@ -244,7 +245,10 @@ class Process:
         import anyio
 
         from executor.runtime.runner import Runner
+        from executor.runtime.status_file import StatusFile
 
+        with suppress(OSError):  # a record that cannot be read is met again, and told, below
+            record.follow(StatusFile(directory.path, self._commands(directory)).take)
         world.signals = early_signals
         world.read_stdin = read_stdin
         world.inbox = directory.inbox
@@ -291,8 +295,13 @@ class Process:
             run_dir=str(directory.path) if directory else None,
             view=self._view,
             settings=self._settings(),
-            answer_with=_answer_line(directory.run, self._args.run_root) if directory else None,
+            answer_with=self._commands(directory)("answer", "PROMPT", "CHOICE")
+            if directory
+            else None,
         )
+
+    def _commands(self, directory: rundir.RunDirectory) -> Commands:
+        return Commands(directory.path, self._args.run_root)
 
     def _settings(self) -> Settings:
         args, target = self._args, self._place.target
@@ -410,12 +419,6 @@ def _ask_hidden(question: str) -> str:
     from getpass import getpass  # only a person at a terminal is asked
 
     return getpass(question)
-
-
-def _answer_line(run: str, run_root: Path | None) -> str:
-    """The command line that answers a prompt, to be given where this one was."""
-    root = f" --run-root {shlex.quote(str(run_root))}" if run_root is not None else ""
-    return f"dwx answer {run} PROMPT CHOICE{root}"
 
 
 def hello_of(

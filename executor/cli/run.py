@@ -13,7 +13,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from executor.cli.parser import Parser, UsageError, assignment, duration_ms, positive
+from executor.cli.parser import Parser, UsageError, assignment, duration_ms, filled, positive
 from executor.cli.process import Process, detach, end, first, hello_of, keep_signals
 from executor.runtime import rundir
 from executor.runtime.record import Record
@@ -94,7 +94,9 @@ def parser() -> Parser:
         help="answers by kind of error, given in advance (YAML or JSON)",
     )
     talk.add_argument(
-        "--key", help="start at most one run with this key; again: its state, and exit code 12"
+        "--key",
+        type=filled,
+        help="start at most one run with this key; again: its state, and exit code 12",
     )
     talk.add_argument(
         "--detach",

@@ -87,7 +87,7 @@ def suspend_line(turn: Turn, reason: str, asking: Asking | None) -> None:
         RunSuspended(
             reason=reason,
             open_prompts=open_prompts,
-            resume_with=f"dwx resume {state.run}",
+            resume_with=state.command("resume"),
             events=state.seq + 1,
             digest=state.digest.hex(),
         ),
@@ -192,7 +192,7 @@ def advice(state: State, code: int) -> tuple[str, ...]:
         case exit_codes.INCOMPLETE:
             return ("Look at the failed and skipped files; the tables they write are not current.",)
         case exit_codes.RUN_EXISTS:
-            return (f"dwx status {state.run}",)
+            return (state.command("status"),)
         case exit_codes.CANCELLED:
             return ("Run again when ready: the files that completed are listed in the record.",)
         case exit_codes.NEVER_CONNECTED:
@@ -207,6 +207,9 @@ def advice(state: State, code: int) -> tuple[str, ...]:
                 "unknown has committed (DESCRIBE HISTORY of its target).",
             )
         case exit_codes.RECORD_BROKEN:
-            return ("Free space for the run directory, then run again.",)
+            return (
+                "Do what the error suggests; the record is whole up to where it stopped: "
+                f"{state.command('resume')} goes on from there.",
+            )
         case _:
             return ("Report this with the run directory: it is a defect of dwx.",)

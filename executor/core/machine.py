@@ -50,6 +50,7 @@ from executor.core.inputs import (
     Undecidable,
 )
 from executor.core.state import (
+    Asking,
     Checking,
     Closing,
     Connecting,
@@ -65,6 +66,7 @@ from executor.core.state import (
     Resuming,
     State,
 )
+from executor.core.statements import planned_statement
 from executor.core.turn import Turn
 from protocol import exit_codes
 from protocol.base import Cut
@@ -164,13 +166,33 @@ def _take(turn: Turn, given: Input) -> None:
         case StopRequested():
             prompts.request_stop(turn, given.by, given.mode)
         case Broken():
-            in_record = given.what == "record"
-            ending.flaw(turn, record_broken=in_record, internal=not in_record)
-            ending.finish(turn, ending.exit_code(turn.state), given.error)
+            _broken(turn, given)
         case InputEnded() | Noticed() | Delayed() | Beat():
             _tell(turn, given)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _broken(turn: Turn, given: Broken) -> None:
+    """Ends the run at once; a write that is under way is left with an unknown outcome."""
+    in_record = given.what == "record"
+    ending.flaw(turn, record_broken=in_record, internal=not in_record)
+    if _may_have_written(turn.state):
+        ending.flaw(turn, unknown_write=True)
+    ending.finish(turn, ending.exit_code(turn.state), given.error)
+
+
+def _may_have_written(state: State) -> bool:
+    """True if there is a write whose end has not been seen and that must not simply run again."""
+    match state.phase:
+        case Executing(task):
+            return not planned_statement(state, task)[0].idempotent
+        case Checking():
+            return True
+        case Asking() as asking:
+            return asking.unknown_write
+        case _:
+            return False
 
 
 def _plan_read(turn: Turn, given: PlanRead) -> None:

@@ -151,7 +151,7 @@ def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice,
         choices=choices,
         unanswered=settings.on_unanswered,
         deadline=timestamp(deadline),
-        answer_with=_answer_line(turn.state, prompt_id),
+        answer_with=turn.state.command("answer", prompt_id, "CHOICE"),
     )
     prompt = replace(prompt, digest=digest_of(prompt))
     asking = Asking(prompt=prompt, question=question)
@@ -169,12 +169,6 @@ def wait(turn: Turn, asking: Asking) -> None:
     if turn.state.phase == asking:
         timeout = timedelta(milliseconds=turn.state.settings.prompt_timeout_ms)
         turn.want(SetTimer(asking.prompt.prompt, turn.at + timeout))
-
-
-def _answer_line(state: State, prompt_id: str) -> str:
-    """The command line that answers a prompt, as `hello` gave it."""
-    given = state.hello.answer_with if state.hello is not None else None
-    return (given or f"dwx answer {state.run} PROMPT CHOICE").replace("PROMPT", prompt_id, 1)
 
 
 def digest_of(prompt: ErrorPrompt) -> str:
@@ -264,11 +258,9 @@ def resolve(
 ) -> None:
     """Settles the open prompt with a choice it offers, and carries the choice out."""
     _close_prompt(turn, asking, choice, how=how, source=source, by=by, reason=reason)
-    if asking.prompt.outcome == "unknown":
-        # given up without knowing; `retry` is offered only where a second run writes nothing twice
-        repeatable = any(one.choice == "retry" for one in asking.prompt.choices)
-        if choice == "abort" or (choice in ("skip", "continue") and not repeatable):
-            ending.flaw(turn, unknown_write=True)
+    given_up = asking.unknown_write and choice in ("skip", "continue")
+    if given_up or (asking.prompt.outcome == "unknown" and choice == "abort"):
+        ending.flaw(turn, unknown_write=True)
     answers.take(turn, asking, choice, iterations)
 
 

@@ -160,6 +160,12 @@ class Asking:
     prompt: ErrorPrompt
     question: Question
 
+    @property
+    def unknown_write(self) -> bool:
+        """True if it is about a write that may have committed and must not simply run again."""
+        repeatable = any(one.choice == "retry" for one in self.prompt.choices)
+        return self.prompt.outcome == "unknown" and not repeatable
+
 
 @dataclass(frozen=True, slots=True)
 class Closing:
@@ -341,6 +347,13 @@ class State:
         if self.hello is None or self.hello.settings is None:
             raise ValueError("a run without settings has nothing to go on with")
         return self.hello.settings
+
+    def command(self, verb: str, *arguments: str) -> str:
+        """A command line about this run, to be given where the run was started."""
+        given = self.hello.answer_with if self.hello is not None else None
+        template = given or f"dwx answer {self.run} PROMPT CHOICE"
+        said = "".join(f" {argument}" for argument in arguments)
+        return template.replace("dwx answer", f"dwx {verb}", 1).replace(" PROMPT CHOICE", said, 1)
 
     def file(self, file_id: str) -> PlannedFile:
         """The planned file of this id. Errors: `KeyError`."""

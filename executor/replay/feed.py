@@ -70,7 +70,7 @@ from protocol.events import (
     Waiting,
     Warned,
 )
-from protocol.exit_codes import INTERNAL, RECORD_BROKEN, USAGE
+from protocol.exit_codes import USAGE
 from protocol.hello import Hello
 
 
@@ -213,8 +213,9 @@ def _rejected(event: DecisionRejected) -> Input:
 
 def _last(state: State, event: RunFinished) -> Input:
     assert event.error is not None
-    if event.exit_code in (INTERNAL, RECORD_BROKEN):
-        return Broken("internal" if event.exit_code == INTERNAL else "record", event.error)
+    match event.error.category:
+        case "internal" | "record" as what:
+            return Broken(what, event.error)
     if isinstance(state.phase, Planning) or event.exit_code == USAGE:
         return Refused(event.error)
     if isinstance(state.phase, Connecting | Resuming):

@@ -76,11 +76,12 @@ def ask(look: Look, decision: dict[str, Any], timeout_s: float) -> Verdict:
         refusal = judged_by_record(look.fold, decision)
         if refusal is not None:
             return refusal
+    earlier = look.kept()
     file = put(look.path, {**decision, "run": look.run})
     hearing.file = file.name
     deadline, pause = time.monotonic() + timeout_s, FIRST_PAUSE
     while True:
-        verdict = hearing.listen() or hearing.after_the_end(file)
+        verdict = hearing.listen() or hearing.after_the_end(file, earlier)
         left = deadline - time.monotonic()
         if verdict is not None:
             return verdict
@@ -140,8 +141,11 @@ class _Hearing:
             return Verdict("accepted", f"kept until {prompt} is asked", None, seq)
         return Verdict("accepted", _effect(event), None, seq)
 
-    def after_the_end(self, file: Path) -> Verdict | None:
-        """What becomes of the decision if nobody is left to judge it."""
+    def after_the_end(self, file: Path, earlier: list[dict[str, Any]]) -> Verdict | None:
+        """What becomes of the decision if nobody is left to judge it.
+
+        `earlier`: decisions that were kept before it.
+        """
         look = self._look
         if look.alive and look.fold.last is None:
             return None
@@ -150,7 +154,12 @@ class _Hearing:
             _put_away(file)
             return refusal
         over = "suspended" if look.fold.last is not None else "not running: it crashed"
-        return Verdict("kept", f"the run is {over}; the decision waits for its resume")
+        prompt = self._decision.get("prompt")
+        first = next((one for one in earlier if prompt and one.get("prompt") == prompt), None)
+        behind = (
+            f", behind {prompt} {text(first.get('choice'))}, which counts first" if first else ""
+        )
+        return Verdict("kept", f"the run is {over}; the decision waits for its resume{behind}")
 
     def at_the_deadline(self, file: Path) -> Verdict:
         """What can be said when the time is up."""

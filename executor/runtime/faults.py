@@ -36,7 +36,10 @@ def record_broken(error: OSError) -> ErrorRecord:
         "DWX_RECORD_NOT_WRITABLE",
         "record",
         f"the run's record cannot be written: {error}",
-        "Free space for the run directory (or choose another with --run-root), then run again.",
+        "Leave run directories alone while their runs live, and run again."
+        if isinstance(error, FileNotFoundError)
+        else "Make the run directory writable (is its disk full?), or choose another with "
+        "--run-root.",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from errno import ENOENT
 from pathlib import Path
 
 from protocol.cutting import artifact_ref
@@ -32,6 +33,9 @@ class Journal:
 
     def append(self, line: bytes, *, durable: bool) -> None:
         """Appends a line; `durable` returns only once it is on disk."""
+        if os.fstat(self._descriptor).st_nlink == 0:
+            # what is appended to a removed file is lost, and the system reports no error
+            raise FileNotFoundError(ENOENT, "the record was removed while the run was at work")
         try:
             rest = memoryview(line)
             while rest:

@@ -15,10 +15,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from executor.runtime.rundir import booted_ms, is_alive
-from executor.views.status import Fold, RunState, state_of
+from executor.views.status import Fold, RunState, parsed, state_of
 
 CHUNK_BYTES: Final = 1 << 20
 POLL_SECONDS: Final = 0.05
@@ -78,13 +78,17 @@ class Look:
         """The state as of the last `refresh`."""
         return state_of(self.fold, alive=self.alive, silent_ms=self._silent_ms())
 
-    def unread(self) -> int:
-        """Decisions in the inbox that no runner has taken yet."""
+    def kept(self) -> list[dict[str, Any]]:
+        """Decisions in the inbox that no runner has taken yet, the first given first."""
         try:
-            names = [path.name for path in (self.path / "inbox").iterdir()]
+            waiting = sorted(
+                path
+                for path in (self.path / "inbox").iterdir()
+                if path.suffix == ".json" and not path.name.startswith(".")
+            )
+            return [parsed(path.read_bytes()) for path in waiting]
         except OSError:
-            return 0
-        return sum(name.endswith(".json") and not name.startswith(".") for name in names)
+            return []  # taken by a runner meanwhile, or not ours to read
 
     def _silent_ms(self) -> int:
         seen = time.monotonic() - self._changed

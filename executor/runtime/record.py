@@ -32,28 +32,42 @@ class Record:
         self._view = view
         self._mask = mask
         self._hurry = False
+        self._follower: Callable[[bytes], None] = _nobody
+        self._broken = False
         self.seq = 0
         """Number of the last entry recorded, or shown where nothing can be recorded."""
 
     def append(self, entry: Entry, *, durable: bool) -> None:
-        """Records and shows one event. Errors: `OSError` if it cannot be recorded."""
-        if self._journal is None:
-            self.show_only(entry)
+        """Records and shows one event. Errors: `OSError` if it cannot be recorded.
+
+        A record that could not be written once is left as it is from then on, and later events are
+        only shown: it is whole as far as it goes, so a resume can go on from there.
+        """
+        if self._journal is None or self._broken:
+            self._show_only(entry)
             return
-        line = self._journal.line(entry)
-        self._journal.append(line, durable=durable)
+        try:
+            line = self._journal.line(entry)
+            self._journal.append(line, durable=durable)
+        except OSError:
+            self._broken = True
+            raise
         self.seq = entry.seq
+        self._follower(line)
         self._show(entry, line)
+
+    def follow(self, follower: Callable[[bytes], None]) -> None:
+        """Has every line that is recorded from now on told to `follower`."""
+        self._follower = follower
 
     def append_or_show(self, entry: Entry) -> None:
         """Records and shows an event if that can be done, else only shows it."""
         try:
             self.append(entry, durable=True)
         except OSError:
-            self.show_only(entry)
+            self._show_only(entry)
 
-    def show_only(self, entry: Entry) -> None:
-        """Shows an event that cannot be recorded."""
+    def _show_only(self, entry: Entry) -> None:
         self.seq = entry.seq
         self._show(entry, encode_fitting(entry, _nowhere, self._mask))
 
@@ -75,6 +89,10 @@ class Record:
     def _show(self, entry: Entry, line: bytes) -> None:
         if self._screen is not None and shows(self._view, entry.event.type):
             self._screen.write(line)
+
+
+def _nobody(line: bytes) -> None:
+    """Follows the record until somebody does."""
 
 
 def _nowhere(data: bytes, suffix: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import assert_never
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -46,6 +47,7 @@ from executor.core.inputs import (
     FileUnreadable,
     Input,
     InputEnded,
+    Noticed,
     PlanRead,
     Refused,
     SessionClosed,
@@ -71,6 +73,13 @@ from protocol.framing import LineFramer
 HEARTBEAT_SECONDS = 30
 SILENCE_ALLOWED = 3
 """A run is taken for stalled after this many heartbeats that did not come."""
+
+UNDECIDABLE_LINES = 1_000
+"""Lines on stdin that are no decisions, after which it is not listened to: each costs the record
+some bytes, and whoever sends so many is not talking to us."""
+
+WIND_DOWN_SECONDS = 12.0
+"""How long a run that cannot go on waits for its statement's cancellation and session's end."""
 
 TAGS_MAX_CHARACTERS = 128
 
@@ -113,6 +122,8 @@ class Runner:
         self._exit_code: int | None = None
         self._worker: SessionWorker | None = None
         self._inbox = Inbox(world.inbox)
+        self._broken = False
+        self._undecidable = 0
 
     async def run(self) -> int:
         """Runs to the last line and returns the exit code."""
@@ -121,7 +132,9 @@ class Runner:
         token = anyio.lowlevel.current_token()
 
         def deliver(given: Input) -> None:
-            anyio.from_thread.run_sync(send.send_nowait, given, token=token)
+            # what comes after the end is not heard
+            with suppress(anyio.ClosedResourceError, anyio.RunFinishedError):
+                anyio.from_thread.run_sync(send.send_nowait, given, token=token)
 
         self._deliver = deliver
         with ExitStack() as stack:
@@ -141,6 +154,9 @@ class Runner:
                 tasks.start_soon(self._inbox.serve, send.send_nowait)
                 self._perform(ReadPlan())
                 await self._take_inputs(receive)
+                if self._broken and self._worker is not None:
+                    # nothing stays behind on the warehouse, though no one hears of it any more
+                    await anyio.to_thread.run_sync(self._worker.wind_down, WIND_DOWN_SECONDS)
                 tasks.cancel_scope.cancel()
         assert self._exit_code is not None
         return self._exit_code
@@ -181,8 +197,7 @@ class Runner:
 
         What the failed step wanted beyond what was recorded has not happened.
         """
-        if self._worker is not None:
-            self._worker.cancel()
+        self._broken = True
         self._state, effects = step(replace(before, seq=self._record.seq), broken, now())
         for effect in effects:
             if isinstance(effect, Emit):
@@ -220,8 +235,9 @@ class Runner:
         framer = LineFramer()
 
         def on_chunk(chunk: bytes) -> None:
-            for line in framer.feed(chunk):
-                self._deliver_line(line)
+            if self._undecidable < UNDECIDABLE_LINES:
+                for line in framer.feed(chunk):
+                    self._deliver_line(line)
 
         def on_end() -> None:
             for line in framer.finish():
@@ -234,15 +250,22 @@ class Runner:
         # loads pydantic, which the first event does not wait for
         from protocol.codec import decision_id, decode_decision
 
-        if isinstance(line, LineTooLong):
-            self._deliver(Undecidable(line.code, line.detail, "stdin"))
-            return
         try:
+            if isinstance(line, LineTooLong):
+                raise line
             decision = decode_decision(line)
         except ProtocolFault as fault:
-            self._deliver(Undecidable(fault.code, fault.detail, "stdin"))
+            self._reject_line(fault)
         else:
             self._deliver(Decided(decision, decision_id(decision), "stdin"))
+
+    def _reject_line(self, fault: ProtocolFault) -> None:
+        self._undecidable += 1
+        if self._undecidable <= UNDECIDABLE_LINES:
+            self._deliver(Undecidable(fault.code, fault.detail, "stdin"))
+        if self._undecidable == UNDECIDABLE_LINES:
+            detail = f"{UNDECIDABLE_LINES} lines on stdin were no decisions: it is read no more"
+            self._deliver(Noticed("STDIN_IGNORED", detail))
 
     # --- effects ------------------------------------------------------------------------------
 

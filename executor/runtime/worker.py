@@ -49,6 +49,7 @@ class SessionWorker:
         self._deliver = deliver
         self._crashed = crashed
         self._cancel = threading.Event()
+        self._closed = threading.Event()
         self._session: Session | None = None
         self._jobs: SimpleQueue[Callable[[], Input]] = SimpleQueue()
         threading.Thread(target=self._work, name="dwx-session", daemon=True).start()
@@ -88,6 +89,12 @@ class SessionWorker:
     def cancel(self) -> None:
         """Cancels what is under way."""
         self._cancel.set()
+
+    def wind_down(self, seconds: float) -> None:
+        """Cancels what is under way and closes the session; waits at most so long for both."""
+        self.cancel()
+        self.close()
+        self._closed.wait(seconds)
 
     def _work(self) -> None:
         while True:
@@ -165,6 +172,7 @@ class SessionWorker:
         session_id = session.opened.session_id if session is not None else None
         if session is not None:
             session.close()
+        self._closed.set()
         return SessionClosed(session_id, _since(begun))
 
 

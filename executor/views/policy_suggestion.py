@@ -67,7 +67,7 @@ def suggest(run: str, prompts: Sequence[RecordedPrompt]) -> str:
     lines = [
         f"# From the {count} taken in run {shown(run)}. Look it over: a rule repeats a decision",
         "# without the knowledge it was taken with.",
-        "rules:" if any(part.is_rule for part in parts) else "rules: []",
+        _rules_line(parts),
         *(line for part in parts for line in part.lines()),
         "unmatched: ask",
     ]
@@ -75,6 +75,13 @@ def suggest(run: str, prompts: Sequence[RecordedPrompt]) -> str:
         names = ", ".join(f"{one.asked.prompt} ({_why_not_taken(one)})" for one in left)
         lines.append(f"# No decision to go by: {names}.")
     return "\n".join(lines) + "\n"
+
+
+def _rules_line(parts: Sequence[_Part]) -> str:
+    if any(part.is_rule for part in parts):
+        return "rules:"
+    comments = any(part.rule for part in parts)
+    return "rules: []" + ("  # without the [], once a rule below is no comment" if comments else "")
 
 
 def _choice(one: RecordedPrompt) -> str | None:

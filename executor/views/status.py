@@ -37,7 +37,7 @@ _WITHOUT_EFFECT: Final = frozenset(
         b"decision_rejected",
     }
 )
-_KNOWN: Final = frozenset(
+EVENT_TYPES: Final = frozenset(
     {
         "hello", "plan", "file_planned", "connecting", "waiting", "connected", "reconnected",
         "disconnected", "file_started", "statement_started", "statement_finished", "file_finished",
@@ -47,6 +47,7 @@ _KNOWN: Final = frozenset(
     }
     | {name.decode() for name in _WITHOUT_EFFECT}
 )  # fmt: skip
+"""Every type of event of this version. `protocol.codec` knows them too, but loads the validator."""
 
 
 def head_of(line: bytes) -> tuple[str, int] | None:
@@ -125,25 +126,29 @@ class Fold:
     strange: list[str] = field(default_factory=list)
     """Types this version does not know and must not ignore."""
     damaged: int = 0
-    """Lines that are no events."""
+    """Lines that are no events, or do not follow the one before."""
 
     def take(self, line: bytes) -> None:
         """Takes the next line in."""
         found = _HEAD.match(line)
         if found is not None and found[1] in _WITHOUT_EFFECT:
-            self.seq = int(found[2])
+            self._count(int(found[2]))
             return
         event = parsed(line)
         kind, seq = event.get("type"), event.get("seq")
         if not (isinstance(kind, str) and isinstance(seq, int)):
             self.damaged += bool(line.strip())
             return
-        self.seq = seq
-        handler = getattr(self, f"_{kind}", None) if kind in _KNOWN else None
+        self._count(seq)
+        handler = getattr(self, f"_{kind}", None) if kind in EVENT_TYPES else None
         if handler is not None:
             handler(event)
-        elif kind not in _KNOWN and event.get("critical") is True:
+        elif kind not in EVENT_TYPES and event.get("critical") is True:
             self.strange.append(kind)
+
+    def _count(self, seq: int) -> None:
+        self.damaged += seq != self.seq + 1
+        self.seq = seq
 
     # --- one method per type that has an effect -------------------------------------------
 

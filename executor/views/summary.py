@@ -6,7 +6,7 @@ matters least goes first. The same as JSON has everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from executor.views.status import Fold, RunState, choices_of, text, whole
@@ -21,9 +21,13 @@ ATTENTION: Final = ("waiting", "suspended", "finished", "crashed", "stalled")
 
 
 def summary(
-    fold: Fold, state: RunState, run_dir: str, command: Command, kept: int = 0
+    fold: Fold,
+    state: RunState,
+    run_dir: str,
+    command: Command,
+    kept: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The status as JSON. `kept`: decisions in the inbox that nobody has read yet."""
+    """The status as JSON. `kept`: decisions in the inbox that no runner has taken yet."""
     statement = fold.statement or {}
     file = fold.file or {}
     return {
@@ -62,17 +66,17 @@ def summary(
         },
         "connection": _connection(fold),
         "prompts": [_prompt(event, command) for event in fold.prompts.values()],
-        "kept": kept,
+        "kept": [_kept(decision) for decision in kept],
         "error": _error(fold.error),
         "advice": _advice(fold),
         "next_by_ms": fold.next_by_ms,
         "unknown_critical": fold.strange,
         "damaged_lines": fold.damaged,
-        "next": next_command(fold, state, run_dir, command, kept),
+        "next": next_command(fold, state, command, any_kept=bool(kept)),
     }
 
 
-def next_command(fold: Fold, state: RunState, run_dir: str, command: Command, kept: int = 0) -> str:
+def next_command(fold: Fold, state: RunState, command: Command, *, any_kept: bool = False) -> str:
     """The command line to give next."""
     if state == "running":
         return command("wait", "--until", "attention", "--timeout", "600")
@@ -80,7 +84,7 @@ def next_command(fold: Fold, state: RunState, run_dir: str, command: Command, ke
         return command("events", "--after", str(fold.seq), "--wait", "60")
     if state == "finished":
         return command("replay")
-    if state == "crashed" or (state == "suspended" and (kept or not fold.prompts)):
+    if state == "crashed" or (state == "suspended" and (any_kept or not fold.prompts)):
         return command("resume")
     return command("answer", next(iter(fold.prompts)), "CHOICE")
 
@@ -146,6 +150,12 @@ def _prompt(event: dict[str, Any], command: Command) -> dict[str, Any]:
             for one in choices_of(event)
         ],
     }
+
+
+def _kept(decision: dict[str, Any]) -> str:
+    """A decision in words: `p1 retry`, `cancel`."""
+    words = (text(decision.get(name)) for name in ("prompt", "choice"))
+    return " ".join(word for word in words if word) or text(decision.get("type")) or "?"
 
 
 def _error(error: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -239,13 +249,13 @@ def _remark(status: dict[str, Any]) -> str:
     if status["unknown_critical"]:
         return f"a newer dwx wrote {text(status['unknown_critical'][-1])}: do not go on by yourself"
     if status["damaged_lines"]:
-        return f"{status['damaged_lines']} lines of the log are damaged"
+        return f"the log is damaged in {status['damaged_lines']} places: believe nothing of it"
     if status["state"] == "stalled":
         return f"silent for more than {status['next_by_ms']} ms; its process is {status['pid']}"
     if status["advice"]:
         return str(status["advice"][0])
     if status["kept"] and status["state"] in ("suspended", "crashed"):
-        return f"{status['kept']} decisions are kept for the resume"
+        return f"kept for the resume: {'; '.join(status['kept'])}"
     return ""
 
 

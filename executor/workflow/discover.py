@@ -114,8 +114,16 @@ def read_directory(directory: Path) -> RawDirectory:
 
 def read_file(directory: Path, name: str) -> RawFile:
     """One file of the directory. Raises WorkflowError FILE_UNREADABLE or FILE_NOT_UTF8."""
+    file = directory / name
+    if file.exists() and not file.is_file():
+        raise WorkflowError(
+            "FILE_UNREADABLE",
+            "this is no regular file, and reading it might never end",
+            path=name,
+            suggestion="Put a file with SQL in its place, or give it another name.",
+        )
     try:
-        data = (directory / name).read_bytes()
+        data = file.read_bytes()
     except OSError as exc:
         raise WorkflowError(
             "FILE_UNREADABLE",

@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from executor.workflow.lineage import Lineage, Names, lineage
+from executor.workflow.model import WorkflowError
+from executor.workflow.names import split_name
 from executor.workflow.placeholders import Filled, fill
 from executor.workflow.statements import scan
 from executor.workflow.units import units
 from protocol.events import PlannedStatement, PlanWarning
+
+LONGEST_NAME = 255
+"""Characters of a catalog's, schema's or table's name: the limit of Unity Catalog.
+
+Source: https://docs.databricks.com/sql/language-manual/sql-ref-names
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ def read_statements(
 ) -> ReadFile:
     """Reads the file `path` with the text `text`; `names` holds what a session begins with.
 
-    Raises WorkflowError from the scanner and the placeholders.
+    Raises WorkflowError from the scanner and the placeholders, and NAME_TOO_LONG.
     """
     statements = scan(text, path)
     filled = [fill(statement, values, source=text, path=path) for statement in statements]
@@ -82,6 +90,8 @@ def plan_statements(
 ) -> ReadFile:
     """The statements with ids, lineage and retry units; `lines` are theirs in the file."""
     steps = [lineage(text.parsed, names) for text in filled]
+    for step, line in zip(steps, lines, strict=True):
+        _require_short_names(step, path, line)
     planned = [
         PlannedStatement(
             id=f"{file_id}.s{number}",
@@ -110,6 +120,19 @@ def plan_statements(
     return ReadFile(
         file_id, path, sha256, tuple(planned), tuple(filled), tuple(steps), tuple(warnings)
     )
+
+
+def _require_short_names(step: Lineage, path: str, line: int) -> None:
+    for name in (*step.reads, *step.writes, *step.dropped):
+        for part in split_name(name):
+            if len(part) > LONGEST_NAME:
+                raise WorkflowError(
+                    "NAME_TOO_LONG",
+                    f"{part[:40]}… has {len(part)} characters; a name has at most {LONGEST_NAME}",
+                    path=path,
+                    line=line,
+                    suggestion="Shorten the name; if it is generated, look at what was filled in.",
+                )
 
 
 def _warnings(step: Lineage, path: str, line: int, head: str) -> list[PlanWarning]:

@@ -77,6 +77,20 @@ def dwx(*arguments: str, cwd: Path, stdin: bytes | int | IO[bytes] = b"", **more
     return Ended(ended.returncode, ended.stdout, ended.stderr.decode(), cwd)
 
 
+def in_bash(command: str, *, cwd: Path, **more: str) -> Ended:
+    """Runs a command line of bash, for descriptors and limits; `$DWX` is the program."""
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        env=environment(DWX=DWX[0], **more),
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr.decode(), cwd)
+
+
 class Live:
     """A program that runs, with both its pipes in hand."""
 
@@ -115,10 +129,10 @@ class Live:
 
 
 @contextmanager
-def live(*arguments: str, cwd: Path, **more: str) -> Iterator[Live]:
-    """Starts the program with a pipe at each end."""
+def live(*arguments: str, cwd: Path, before: tuple[str, ...] = (), **more: str) -> Iterator[Live]:
+    """Starts the program with a pipe at each end. `before`: a command that starts it in turn."""
     with subprocess.Popen(
-        [*DWX, *arguments],
+        [*before, *DWX, *arguments],
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

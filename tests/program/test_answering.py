@@ -222,7 +222,10 @@ def test_an_answer_to_a_suspended_run_is_kept_for_its_resume(failing: Path, serv
     assert f"next: dwx resume {ended.entries[0].run}" in kept.stdout.decode()
     assert len(inbox(failing, str(ended.run_dir))) == 1
     look = json.loads(dwx("status", "--json", cwd=failing).stdout)
-    assert (look["state"], look["kept"]) == ("suspended", 1)
+    assert (look["state"], look["kept"]) == ("suspended", ["p1 skip"])
+    again = dwx("answer", "p1", "abort", cwd=failing)
+    assert again.exit_code == 21
+    assert b"behind p1 skip, which counts first" in again.stdout
 
 
 def test_an_answer_to_a_run_that_was_killed_is_kept_too(failing: Path, served: Served) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from protocol.log import classify
-from tests.program.dwx import DWX, Ended, dwx, environment, workflow
+from tests.program.dwx import DWX, Ended, dwx, workflow
 
 
 def refused(ended: Ended, class_: str) -> None:
@@ -36,6 +35,7 @@ def refused(ended: Ended, class_: str) -> None:
         ("sql", "--stdout", "loud"),
         ("sql", "--var", "no equals sign"),
         ("sql", "more"),
+        ("sql", "--key", ""),
     ],
 )
 def test_wrong_flags_still_give_a_first_and_a_last_event(
@@ -103,34 +103,34 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     refused(dwx("run", "sql", "--local", cwd=tmp_path), "DWX_FILE_UNREADABLE")
 
 
+def test_a_file_that_would_never_end_is_refused_unread(tmp_path: Path) -> None:
+    directory = workflow(tmp_path / "sql", f01="SELECT 1")
+    os.mkfifo(directory / "02_pipe.sql")
+    refused(dwx("run", "sql", "--local", cwd=tmp_path), "DWX_FILE_UNREADABLE")
+
+
+def test_a_name_too_long_for_the_catalog_is_refused_with_its_line(tmp_path: Path) -> None:
+    name = "t" * 20_000
+    workflow(tmp_path / "sql", f01=f"SELECT 1;\nCREATE OR REPLACE TABLE {name} AS SELECT 1 AS a")
+    ended = dwx("run", "sql", "--local", cwd=tmp_path)
+    refused(ended, "DWX_NAME_TOO_LONG")
+    assert ended.last.error.line == 2
+
+
+def test_a_stdin_of_garbage_does_not_grow_the_record_without_end(tmp_path: Path) -> None:
+    workflow(tmp_path / "sql", f01="SELECT 1")
+    ended = dwx("run", "sql", "--local", cwd=tmp_path, stdin=b"garbage\n" * 50_000)
+    assert ended.exit_code == 0
+    assert len(ended.of("decision_rejected")) == 1_000
+    assert [event.code for event in ended.of("warning")] == ["STDIN_IGNORED"]
+
+
 def test_a_run_directory_that_cannot_be_made_stops_before_anything_is_done(tmp_path: Path) -> None:
     workflow(tmp_path / "sql", f01="SELECT 1")
     (tmp_path / "file").write_text("in the way")
     ended = dwx("run", "sql", "--local", "--run-root", "file/runs", cwd=tmp_path)
     assert ended.exit_code == ended.last.exit_code == 11
     assert [entry.event.type for entry in ended.entries] == ["hello", "run_finished"]
-
-
-def test_a_disk_that_is_full_for_the_record_ends_the_run_and_leaves_whole_lines(
-    tmp_path: Path,
-) -> None:
-    files = {f"f{number:02}": "SELECT 1; " * 30 for number in range(1, 20)}
-    workflow(tmp_path / "sql", **files)
-    limited = f"ulimit -f 24; exec {DWX[0]} run sql --dry-run --catalog c --schema s"
-    process = subprocess.run(
-        ["bash", "-c", limited],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-    )
-    ended = Ended(process.returncode, process.stdout, process.stderr.decode(), tmp_path)
-    assert ended.exit_code == ended.last.exit_code == 11, ended.stderr
-    assert ended.last.error.class_ == "DWX_RECORD_NOT_WRITABLE"
-    # the last line is short enough to fit where the plan did not
-    assert classify(ended.run_dir / "events.jsonl", alive=False).state == "complete"
-    assert dwx("replay", "--verify", str(ended.run_dir), cwd=tmp_path).exit_code == 0
 
 
 def test_a_token_on_the_command_line_is_masked_and_warned_about(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.program.conftest import Served
-from tests.program.dwx import DWX, TIMEOUT_SECONDS, Ended, dwx, environment, live, workflow
+from tests.program.dwx import TIMEOUT_SECONDS, Ended, dwx, in_bash, live, workflow
 
 NOISY_IMPORT = """
 import os, sys
@@ -66,18 +66,9 @@ def test_every_kind_of_stdin_gives_the_same_events(small: Path, served: Served) 
     os.close(silent_pipe)
     os.close(held)
 
-    command = f"exec {DWX[0]} run sql {' '.join(served.flags)} <&-"
-    closed = subprocess.run(
-        ["bash", "-c", command],
-        cwd=small,
-        capture_output=True,
-        check=False,
-        env=environment(DATABRICKS_TOKEN=served.token),
-        timeout=TIMEOUT_SECONDS,
-    )
-    seen["closed"] = what_happened(
-        Ended(closed.returncode, closed.stdout, closed.stderr.decode(), small)
-    )
+    command = f"exec $DWX run sql {' '.join(served.flags)} <&-"
+    closed = in_bash(command, cwd=small, DATABRICKS_TOKEN=served.token)
+    seen["closed"] = what_happened(closed)
     assert {name for name, types in seen.items() if types != expected} == set()
 
 
@@ -121,17 +112,9 @@ def test_a_reader_that_goes_away_cancels_if_asked_to(tmp_path: Path, served: Ser
 
 
 def test_a_closed_stdout_leaves_the_record_whole(small: Path, served: Served) -> None:
-    command = f"exec {DWX[0]} run sql --run-root runs {' '.join(served.flags)} >&-"
-    process = subprocess.run(
-        ["bash", "-c", command],
-        cwd=small,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-        env=environment(DATABRICKS_TOKEN=served.token),
-        timeout=TIMEOUT_SECONDS,
-    )
-    assert process.returncode == 0, process.stderr
+    command = f"exec $DWX run sql --run-root runs {' '.join(served.flags)} >&-"
+    ended = in_bash(command, cwd=small, DATABRICKS_TOKEN=served.token)
+    assert ended.exit_code == 0, ended.stderr
     (log,) = (small / "runs").glob("*/events.jsonl")
     assert b'"run_finished"' in log.read_bytes().splitlines()[-1]
 
@@ -155,31 +138,14 @@ def test_a_view_shows_less_and_the_record_has_all(small: Path, served: Served, v
 
 
 def test_a_closed_stderr_changes_no_exit_code(small: Path, served: Served) -> None:
-    command = f"exec {DWX[0]} run sql {' '.join(served.flags)} 2>&-"
-    process = subprocess.run(
-        ["bash", "-c", command],
-        cwd=small,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        check=False,
-        env=environment(DATABRICKS_TOKEN=served.token),
-        timeout=TIMEOUT_SECONDS,
-    )
-    ended = Ended(process.returncode, process.stdout, "", small)
+    command = f"exec $DWX run sql {' '.join(served.flags)} 2>&-"
+    ended = in_bash(command, cwd=small, DATABRICKS_TOKEN=served.token)
     assert ended.exit_code == ended.last.exit_code == 0
 
 
 def test_a_stdout_that_was_never_open_cancels_if_asked_to(small: Path, served: Served) -> None:
-    command = f"exec {DWX[0]} run sql --on-stdout-closed cancel {' '.join(served.flags)} >&-"
-    process = subprocess.run(
-        ["bash", "-c", command],
-        cwd=small,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        env=environment(DATABRICKS_TOKEN=served.token),
-        timeout=TIMEOUT_SECONDS,
-    )
-    assert process.returncode == 6
+    command = f"exec $DWX run sql --on-stdout-closed cancel {' '.join(served.flags)} >&-"
+    assert in_bash(command, cwd=small, DATABRICKS_TOKEN=served.token).exit_code == 6
 
 
 @pytest.mark.parametrize(

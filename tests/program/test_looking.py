@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,35 @@ def test_events_may_be_picked_by_type_and_waited_for(failing: Path, served: Serv
         program.end()
         rest = dwx(*told["next"].split()[1:], cwd=failing).stdout.splitlines()
     assert [json.loads(line)["type"] for line in rest[1:]] == ["run_finished"]
+
+
+def test_a_type_of_event_that_does_not_exist_is_named(failing: Path, served: Served) -> None:
+    run(failing, served, stdin=SKIP)
+    page = dwx("events", "--types", "error_prompt,eror_prompt", cwd=failing)
+    assert page.exit_code == 2
+    assert "eror_prompt is no type of event; they are alias_created" in page.stderr
+
+
+def test_a_log_with_a_hole_is_not_believed(failing: Path, served: Served) -> None:
+    log = run(failing, served, stdin=SKIP).run_dir / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:5] + lines[6:]))
+    assert "the log is damaged in 1 places" in dwx("status", cwd=failing).stdout.decode()
+
+
+def test_the_status_file_says_what_the_verb_says(failing: Path, served: Served) -> None:
+    with live("run", "sql", *served.flags, cwd=failing, DATABRICKS_TOKEN=served.token) as program:
+        program.until("error_prompt")
+        file = program.run_dir / "status.json"
+        assert json.loads(file.read_bytes()) == json.loads(
+            dwx("status", "--json", cwd=failing).stdout
+        )
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        file.unlink()  # a cache
+        program.decide(prompt="p1", choice="skip")
+        program.end()
+        told = json.loads(dwx("status", "--json", cwd=failing).stdout)
+        assert json.loads(file.read_bytes()) == told
 
 
 # --- which run --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,20 @@ def test_decisions_once_taken_become_a_policy_that_takes_them_again(
     assert again.exit_code == 4
     assert [one.choice for one in again.of("prompt_resolved")] == ["continue"]
     assert [one.source for one in again.of("prompt_resolved")] == ["policy"]
+
+
+def test_a_suggestion_that_is_only_a_comment_says_how_to_make_a_rule_of_it(
+    failing: Path, served: Served
+) -> None:
+    decision = b'{"type":"decide","prompt":"p1","choice":"done"}\n'
+    decided = run(failing, served, "rules: []", stdin=decision)
+    suggested = dwx("policy", "suggest", decided.run_dir.name, cwd=failing).stdout.decode()
+    assert "rules: []  # without the [], once a rule below is no comment" in suggested
+    uncommented = re.sub(r"^  # (?=- |  )", "  ", suggested, flags=re.M).replace(
+        "rules: []", "rules:"
+    )
+    again = run(failing, served, uncommented)
+    assert [one.choice for one in again.of("prompt_resolved")] == ["done"]
 
 
 def test_a_check_of_a_policy_that_leaves_something_open_exits_with_4(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tests.program.dwx import Ended, dwx, live, workflow
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "identity_unification"
 SMALL = ("--var", "customers=60", "--local", "warehouse", "--stdout", "full")
+DONE = b'{"type":"decide","prompt":"p1","choice":"done"}\n'
 OF_THE_CLOCK = {"created_at"}
 
 
@@ -113,6 +115,16 @@ def test_a_suspended_run_goes_on_at_its_prompt(failing: Path, served: Served) ->
     (made,) = [table for table in ended.last.tables if table.name == "main.default.resuming"]
     assert made.rows == 2
     assert dwx("replay", "--verify", str(ended.run_dir), cwd=failing).exit_code == 0
+
+
+def test_the_command_that_resumes_is_right_to_the_letter(failing: Path, served: Served) -> None:
+    ended = start(failing, served, "--prompt-timeout", "0", "--run-root", "my runs")
+    assert ended.exit_code == 5
+    _, *words = shlex.split(ended.last.resume_with)
+    resumed = dwx(
+        *words, cwd=failing, stdin=DONE, DATABRICKS_TOKEN=served.token, DWX_RUN_ROOT="elsewhere"
+    )
+    assert resumed.exit_code == 0, resumed.stderr
 
 
 def test_a_finished_run_is_not_resumed(tmp_path: Path, served: Served) -> None:
