@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.measure import Cost, process, ratio
-from executor.core.convergence_sql import alias_sql, changed_rows_sql
+from executor.core.own_sql import alias_sql, changed_rows_sql
 from executor.workflow.load import load_workflow
 
 RUNS = 3

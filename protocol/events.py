@@ -29,14 +29,19 @@ from protocol.policy import Rule, Unmatched
 StatementKind = Literal[
     "use", "set", "create", "create_as", "replace", "replace_as", "insert", "insert_overwrite",
     "merge", "update", "delete", "truncate", "copy_into", "drop", "rename", "alter", "optimize",
-    "vacuum", "select", "script", "transaction", "probe", "alias", "other", "unknown",
+    "vacuum", "select", "script", "transaction", "probe", "alias", "restore", "other", "unknown",
 ]  # fmt: skip
 """What a statement is. `create`/`replace`: a table or view without, `*_as`: with a query.
-`probe` and `alias` are statements of the executor's own; `other` is parsed but none of these;
-`unknown` could not be parsed."""
+`probe`, `alias` and `restore` are statements of the executor's own; `other` is parsed but none of
+these; `unknown` could not be parsed."""
 
 Outcome = Literal["committed", "not_committed", "unknown"]
-ChoiceName = Literal["retry", "skip", "continue", "done", "abort", "extend", "accept", "check"]
+ChoiceName = Literal[
+    "retry", "skip", "continue", "done", "abort", "extend", "accept", "check", "restore"
+]
+Retry = Literal["auto", "after_check", "user", "no"]
+"""Who may run a failed statement again as it is: dwx by itself, dwx once it has looked whether the
+first attempt committed, only somebody who decides so, nobody (it would fail again)."""
 RowSource = Literal["result", "driver", "history", "unknown"]
 Severity = Literal["fatal", "critical", "moderate", "warning"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
@@ -61,6 +66,7 @@ class ErrorRecord(Message):
     category: str
     severity: Severity
     retryable: bool
+    retry: Retry = "no"
     message: Prose
     file: str | None = None
     line: int | None = None
@@ -271,7 +277,10 @@ class Waiting(Message):
     """Still waiting for something outside; `budget_ms` is when dwx gives up."""
 
     type: Literal["waiting"] = "waiting"
-    reason: Literal["warehouse_starting", "throttled", "queued", "session_reopen"]
+    reason: Literal[
+        "warehouse_starting", "throttled", "queued", "session_reopen", "unreachable",
+        "statement_running",
+    ]  # fmt: skip
     elapsed_ms: Milliseconds
     budget_ms: Milliseconds | None
 
@@ -358,6 +367,8 @@ class StatementSubmitted(Message):
     type: Literal["statement_submitted"] = "statement_submitted"
     statement: str
     query_id: VolatileText | None
+    history_url: VolatileText | None = None
+    """Where a browser shows the statement in the warehouse's query history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,9 @@ class Settings(Message):
     """Overrides the limit of every loop of the plan."""
     prompt_timeout_ms: int = 900_000
     on_unanswered: Unanswered = "suspend"
+    keep_session_ms: int = 300_000
+    """How long the session stays open while an answer is awaited: an open one keeps the warehouse
+    running."""
     skip_loop: bool = False
     optimize: bool = False
     dry_run: bool = False

@@ -316,6 +316,7 @@ class Process:
             max_iterations=args.max_iterations,
             prompt_timeout_ms=args.prompt_timeout,
             on_unanswered=args.on_unanswered,
+            keep_session_ms=args.keep_session,
             skip_loop=args.skip_loop,
             optimize=args.optimize_tables,
             dry_run=args.dry_run,

@@ -86,6 +86,13 @@ def parser() -> Parser:
         help="what happens when the reader of stdout goes away",
     )
     talk.add_argument("--prompt-timeout", type=duration_ms, default=900_000, metavar="TIME")
+    talk.add_argument(
+        "--keep-session",
+        type=duration_ms,
+        default=300_000,
+        metavar="TIME",
+        help="how long the session stays open while an answer is awaited (default 5m)",
+    )
     talk.add_argument("--on-unanswered", choices=("suspend", "abort", "skip"), default="suspend")
     talk.add_argument(
         "--policy",

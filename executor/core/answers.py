@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from executor.core import ending
+from executor.core import ending, retries
 from executor.core.effects import GenerateFile, ReadFile, ReadPlan
 from executor.core.state import (
     Asking,
     Checking,
+    ConnectQuestion,
     EditQuestion,
     ErrorQuestion,
     Executing,
@@ -27,12 +28,18 @@ from executor.core.state import (
     Question,
     Ready,
     Rereading,
+    RestoreTarget,
     Resuming,
     State,
+    Task,
 )
+from executor.core.statements import planned_statement
 from executor.core.turn import Turn
 from executor.workflow.names import table_name
 from protocol.events import Choice, ChoiceName, FileFinished, LoopResult, Outcome, PlannedFile
+
+UNDOABLE = frozenset({"insert", "insert_overwrite", "merge", "update", "delete", "copy_into"})
+"""Kinds of write that leave the table they write the same table."""
 
 EXTEND_BY = 10
 """Iterations added by `extend` that does not say how many."""
@@ -55,6 +62,13 @@ def error_choices(
         )
     if outcome == "unknown" and question.executing is not None and isinstance(task, FileStatement):
         choices.append(_choice("check", "look again whether the statement has committed"))
+        if (version := _undoable(state, task, question.executing)) is not None:
+            effect = (
+                f"restore the target to version {version}, as it was before the statement, and run "
+                "the statement again; whatever was written to it since is undone"
+            )
+            # it would be in vain if the statement still ran and committed afterwards
+            choices.append(Choice(choice="restore", effect=effect, safe=False))
     if isinstance(task, LoopStatement) and task.what == "probe":
         return (*choices, _choice("accept", _ACCEPT), _choice("abort", _ABORT))
     choices.append(_choice("done", "treat the statement as done by hand and go on with the next"))
@@ -62,6 +76,13 @@ def error_choices(
     if isinstance(task, FileStatement) and state.file(task.file).loop is None:
         choices.append(_choice("continue", "mark the file failed, run everything else"))
     return (*choices, _choice("abort", _ABORT))
+
+
+def _undoable(state: State, task: FileStatement, executing: Executing) -> int | None:
+    """The version that undoes a write of unknown outcome, if it is known and there is one."""
+    planned, _ = planned_statement(state, task)
+    exists = executing.version is not None and executing.version >= 0
+    return executing.version if exists and planned.kind in UNDOABLE else None
 
 
 def loop_choices(*, can_extend: bool) -> tuple[Choice, ...]:
@@ -110,9 +131,15 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
     question = asking.question
     match question:
         case ErrorQuestion(executing=Executing() as executing) if choice == "check":
-            turn.set(phase=GoingOn(Checking(executing, asked=True)))
+            turn.set(phase=GoingOn(Checking(executing, question.error, closed=True)))
+        case ErrorQuestion(FileStatement(file), executing=Executing(version=version)) if (
+            choice == "restore"
+        ):
+            turn.file_progress(file, restore_to=version)
         case ErrorQuestion(task):
             _after_error(turn, task, choice)
+        case ConnectQuestion(was):
+            turn.set(phase=GoingOn(was))
         case LoopQuestion(loop, _):
             if choice == "extend":
                 limit = turn.state.loop_progress[loop].limit + (iterations or EXTEND_BY)
@@ -151,10 +178,9 @@ def _abort(turn: Turn, asking: Asking) -> None:
     ending.close(turn, error=asking.prompt.error)
 
 
-def _after_error(
-    turn: Turn, task: FileStatement | LoopStatement | OutputOptimize, choice: ChoiceName
-) -> None:
+def _after_error(turn: Turn, task: Task, choice: ChoiceName) -> None:
     if choice == "retry":
+        retries.forgotten(turn, planned_statement(turn.state, task)[0].id)
         if isinstance(task, FileStatement):
             reread(turn, Rereading(task.file, task.index))
         return  # a statement of the executor's own is simply what comes next again
@@ -172,6 +198,11 @@ def _after_error(
             else:
                 reason = f"the loop's {what} failed"
                 break_loop(turn, loop, reason)
+        case RestoreTarget(FileStatement(file)):
+            if choice == "done":
+                turn.file_progress(file, restore_to=None)
+            else:
+                give_up_file(turn, file, skip_dependents=choice == "skip")
         case OutputOptimize():
             pass  # never asked about
         case _ as unreachable:
@@ -190,6 +221,11 @@ def _after_file_error(turn: Turn, phase: Rereading | Generating, choice: ChoiceN
         turn.file_progress(phase.file, done=phase.index + 1)
     else:
         give_up_file(turn, phase.file, skip_dependents=True)
+
+
+def connect_choices() -> tuple[Choice, ...]:
+    """The choices when the session was lost and no other can be opened."""
+    return (_choice("retry", "try to connect again, and go on"), _choice("abort", _ABORT))
 
 
 def edit_choices() -> tuple[Choice, ...]:

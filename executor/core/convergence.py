@@ -185,15 +185,19 @@ def finished(turn: Turn, task: LoopStatement, ended: Succeeded) -> None:
         case "probe":
             tested(turn, loop, ended)
         case "alias":
-            turn.emit(
-                AliasCreated(table=loop.alias or "", from_=table_name(loop.table, task.iteration))
-            )
-            settle(turn, loop.id)
+            aliased(turn, loop)
         case "optimize":
             optimized(turn, table_name(loop.table, task.iteration), ended)
             next_iteration(turn, loop.id)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def aliased(turn: Turn, loop: PlannedLoop) -> None:
+    """The loop's result has its name: the loop is over."""
+    table = table_name(loop.table, turn.state.loop_progress[loop.id].iteration)
+    turn.emit(AliasCreated(table=loop.alias or "", from_=table))
+    settle(turn, loop.id)
 
 
 def optimized(turn: Turn, table: str, ended: Succeeded) -> None:

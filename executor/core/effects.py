@@ -24,7 +24,10 @@ class ReadPlan:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Open a session on the warehouse, and run these USE and SET statements of files in it."""
+    """Open a session on the warehouse, and run these USE and SET statements of files in it.
+
+    A session that is still open is closed first.
+    """
 
     replay: tuple[str, ...] = ()
 
@@ -62,17 +65,21 @@ class Inspect:
 class CheckCommit:
     """Find out whether a statement has committed; answered by `Checked`.
 
-    `version` is the target's newest one before the statement. `ended` is true if nothing of the
-    process that sent it can still run.
+    `version` is the target's newest one before the statement. `repeatable` is true if running it
+    again is safe whatever happened, `over` if it is known that it runs no more. `wait`: if it still
+    runs, wait for its end.
     """
 
     statement: str
     kind: StatementKind
-    target: str
+    target: str | None
     renames: str | None
+    attempt: int
     query_id: str | None
     version: int | None
-    ended: bool
+    repeatable: bool
+    over: bool
+    wait: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +101,15 @@ class CancelRunning:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Come back with `DeadlinePassed(prompt)` at this time."""
+    """Come back with `DeadlinePassed(timer)` at this time."""
 
-    prompt: str
+    timer: str
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class ClearTimer:
-    prompt: str
+    timer: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from functools import cache
 from typing import Protocol
 
 from executor.core.facts import FailureFacts
-from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN, Retry, Rule
+from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN, Rule
 from protocol.base import MAX_TEXT_BYTES
-from protocol.events import ChoiceName, ErrorRecord, Severity
+from protocol.events import ChoiceName, ErrorRecord, Retry, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def error_record(
         category=failure.category,
         severity=severity,
         retryable=failure.retryable,
+        retry=failure.retry,
         message=readable(facts.message),
         file=path,
         line=line,

@@ -133,6 +133,8 @@ class Failed:
     outcome: Outcome
     evidence: str
     cancelled: bool = False
+    retry_after_ms: int | None = None
+    """How long the warehouse asked to wait before the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,9 @@ class Undecidable:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinePassed:
-    prompt: str
+    """The time of a timer has come: a prompt's, a pause's, or that of a session kept for long."""
+
+    timer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,10 @@ class Noticed:
 class Delayed:
     """The warehouse makes us wait."""
 
-    reason: Literal["warehouse_starting", "throttled", "queued", "session_reopen"]
+    reason: Literal[
+        "warehouse_starting", "throttled", "queued", "session_reopen", "unreachable",
+        "statement_running",
+    ]  # fmt: skip
     elapsed_ms: int
     budget_ms: int | None
 

@@ -8,7 +8,11 @@ Phases and what leads from one to another:
 
     Planning --PlanRead--> Connecting --SessionOpened--> (work) ... --> Closing --> Ended
                                                            |  ^
-         Executing / Rereading / Generating / Asking <-----+--+
+    Inspecting / Executing / Checking / Pausing <----------+--+
+            / Rereading / Generating / Asking
+
+A session that is lost, or let go while an answer is awaited, is opened again when something needs
+it (Resuming), as it is in a process that goes on with the run.
 
 An input that cannot happen in the present phase is a defect of the caller: `IllegalInputError`,
 and the state is left as it was. Inputs that may well arrive late (a deadline after the answer, a
@@ -21,7 +25,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from executor.core import ending, prompts, resuming, work
+from executor.core import ending, prompts, recovery, resuming, work
 from executor.core.effects import Effect, ReadPlan
 from executor.core.inputs import (
     Beat,
@@ -60,13 +64,14 @@ from executor.core.state import (
     Generating,
     Inspecting,
     LoopProgress,
+    Pausing,
     Planning,
     Ready,
     Rereading,
     Resuming,
     State,
 )
-from executor.core.statements import planned_statement
+from executor.core.statements import planned_statement, submitted
 from executor.core.turn import Turn
 from protocol import exit_codes
 from protocol.base import Cut
@@ -75,7 +80,6 @@ from protocol.events import (
     Disconnected,
     Heartbeat,
     InputClosed,
-    StatementSubmitted,
     Waiting,
     Warned,
 )
@@ -132,12 +136,16 @@ def _take(turn: Turn, given: Input) -> None:
                 _session_opened(turn, given)
         case SessionRefused():
             _expect(turn, given, state_is=(Connecting, Resuming))
-            cancelled = turn.state.stop is not None
-            code = exit_codes.CANCELLED if cancelled else exit_codes.NEVER_CONNECTED
-            ending.finish(turn, code, given.error)
+            if isinstance(turn.state.phase, Resuming):
+                resuming.session_refused(turn, given)
+            else:
+                cancelled = turn.state.stop is not None
+                code = exit_codes.CANCELLED if cancelled else exit_codes.NEVER_CONNECTED
+                ending.finish(turn, code, given.error)
         case SessionClosed():
-            _expect(turn, given, state_is=Closing)
-            _session_closed(turn, given)
+            if isinstance(turn.state.phase, Closing):
+                _session_closed(turn, given)
+            # else it was let go while an answer was awaited, and that stands in the log
         case FileRead():
             _expect(turn, given, state_is=(Rereading, Generating))
             work.file_read(turn, given)
@@ -147,12 +155,11 @@ def _take(turn: Turn, given: Input) -> None:
         case Inspected():
             work.inspected(turn, given, _inspecting(turn, given))
         case Checked():
-            _expect(turn, given, state_is=Checking)
-            resuming.checked(turn, given)
+            recovery.checked(turn, _checking(turn, given), given)
         case Submitted():
             executing = _executing(turn, given, given.statement)
             turn.set(phase=replace(executing, query_id=given.query_id))
-            turn.emit(StatementSubmitted(statement=given.statement, query_id=given.query_id))
+            turn.emit(submitted(turn.state, given))
         case Succeeded():
             work.succeeded(turn, given, _executing(turn, given, given.statement))
         case Failed():
@@ -162,7 +169,7 @@ def _take(turn: Turn, given: Input) -> None:
         case Undecidable():
             prompts.undecidable(turn, given)
         case DeadlinePassed():
-            prompts.deadline_passed(turn, given)
+            _deadline_passed(turn, given)
         case StopRequested():
             prompts.request_stop(turn, given.by, given.mode)
         case Broken():
@@ -247,6 +254,16 @@ def _session_closed(turn: Turn, given: SessionClosed) -> None:
         ending.finish(turn, ending.exit_code(turn.state), closing.error)
 
 
+def _deadline_passed(turn: Turn, given: DeadlinePassed) -> None:
+    phase = turn.state.phase
+    if isinstance(phase, Pausing) and phase.timer == given.timer:
+        turn.set(phase=Ready())
+    elif given.timer == prompts.KEEPING:
+        prompts.kept_long_enough(turn)
+    else:
+        prompts.deadline_passed(turn, given)
+
+
 def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
     """Inputs that are recorded and change nothing."""
     match given:
@@ -281,6 +298,13 @@ def _expect(
 def _inspecting(turn: Turn, given: Inspected) -> Inspecting:
     phase = turn.state.phase
     if not isinstance(phase, Inspecting) or phase.statement != given.statement:
+        raise IllegalInputError(turn.state, given)
+    return phase
+
+
+def _checking(turn: Turn, given: Checked) -> Checking:
+    phase = turn.state.phase
+    if not isinstance(phase, Checking) or phase.executing.statement != given.statement:
         raise IllegalInputError(turn.state, given)
     return phase
 

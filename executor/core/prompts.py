@@ -12,25 +12,30 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, assert_never, cast
 
 from executor.core import answers, ending, policy
-from executor.core.effects import CancelRunning, ClearTimer, SetTimer
+from executor.core.effects import CancelRunning, ClearTimer, CloseSession, SetTimer
 from executor.core.inputs import DeadlinePassed, Decided, Undecidable
 from executor.core.state import (
     Asking,
+    Checking,
     Closing,
     Connecting,
     ErrorQuestion,
     Executing,
     FileStatement,
+    Inspecting,
     KeptDecision,
     LoopStatement,
+    Pausing,
     Planning,
     Policy,
     Question,
     Ready,
+    RestoreTarget,
+    Resuming,
     Settled,
     State,
     Task,
@@ -47,6 +52,7 @@ from protocol.events import (
     ChoiceName,
     DecisionAccepted,
     DecisionRejected,
+    Disconnected,
     ErrorPrompt,
     ErrorRecord,
     Outcome,
@@ -54,6 +60,9 @@ from protocol.events import (
     RejectionCode,
     Warned,
 )
+
+KEEPING = "session kept for an answer"
+"""The timer that lets go of the session when an answer takes long."""
 
 SUSPENDING = "SUSPENDING"
 """Code of the warning that says that nobody answered in time."""
@@ -118,6 +127,14 @@ def ask_about_statement(
                 already_done=tuple(done.id for done in file.statements[:index]),
                 dependents=answers.dependents(state, needing),
             )
+        case RestoreTarget(FileStatement(file_id, index)):
+            file = state.file(file_id)
+            wording = replace(
+                wording,
+                file=file_id,
+                already_done=tuple(done.id for done in file.statements[:index]),
+                dependents=answers.dependents(state, {file_id}),
+            )
         case LoopStatement(loop_id, iteration, _):
             loop = state.loop(loop_id)
             where = f"{planned.id} ({table_name(loop.table, iteration)})"
@@ -129,12 +146,23 @@ def ask_about_statement(
     ask(turn, question, wording, choices)
 
 
-def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice, ...]) -> None:
-    """Opens the next prompt; answers that are already there settle it at once."""
+def ask(
+    turn: Turn,
+    question: Question,
+    wording: Wording,
+    choices: tuple[Choice, ...],
+    *,
+    at_once: bool = False,
+) -> None:
+    """Opens the next prompt; answers that are already there settle it at once.
+
+    `at_once`: its deadline is now, because waiting for an answer would change nothing.
+    """
     settings = turn.state.settings
     number = turn.state.asked + 1
     prompt_id = f"p{number}"
-    deadline = turn.at + timedelta(milliseconds=settings.prompt_timeout_ms)
+    timeout_ms = 0 if at_once else settings.prompt_timeout_ms
+    deadline = turn.at + timedelta(milliseconds=timeout_ms)
     prompt = ErrorPrompt(
         prompt=prompt_id,
         digest="",
@@ -157,18 +185,25 @@ def ask(turn: Turn, question: Question, wording: Wording, choices: tuple[Choice,
     asking = Asking(prompt=prompt, question=question)
     turn.set(asked=number)
     turn.emit(prompt, durable=True)
-    wait(turn, asking)
+    wait(turn, asking, deadline)
 
 
-def wait(turn: Turn, asking: Asking) -> None:
-    """Waits for an answer to an open prompt, unless one is already there."""
+def wait(turn: Turn, asking: Asking, deadline: datetime | None = None) -> None:
+    """Waits for an answer to an open prompt, unless one is already there.
+
+    `deadline`: until when; if it is not given, the time allowed begins anew.
+    """
+    settings = turn.state.settings
     turn.set(phase=asking)
     _answer_in_advance(turn, asking)
     if turn.state.phase == asking:
         _answer_by_rule(turn, asking)
     if turn.state.phase == asking:
-        timeout = timedelta(milliseconds=turn.state.settings.prompt_timeout_ms)
-        turn.want(SetTimer(asking.prompt.prompt, turn.at + timeout))
+        timeout = timedelta(milliseconds=settings.prompt_timeout_ms)
+        turn.want(SetTimer(asking.prompt.prompt, deadline or turn.at + timeout))
+        if turn.state.connected:
+            keep = timedelta(milliseconds=settings.keep_session_ms)
+            turn.want(SetTimer(KEEPING, turn.at + keep))
 
 
 def digest_of(prompt: ErrorPrompt) -> str:
@@ -283,17 +318,39 @@ def _close_prompt(
     )
     turn.set(settled={**turn.state.settled, prompt_id: Settled(choice=choice, how=how, by=by)})
     turn.want(ClearTimer(prompt_id))
+    turn.want(ClearTimer(KEEPING))
+
+
+def withdraw(turn: Turn, asking: Asking, by: str | None) -> None:
+    """Settles the open prompt without an answer, because the run is to stop."""
+    _close_prompt(turn, asking, None, how="cancelled", source=None, by=by, reason=None)
+    if asking.prompt.outcome == "unknown":
+        ending.flaw(turn, unknown_write=True)
+
+
+def supersede(turn: Turn, asking: Asking) -> None:
+    """Settles a prompt that events have answered."""
+    _close_prompt(turn, asking, None, how="superseded", source=None, by=None, reason=None)
+
+
+def kept_long_enough(turn: Turn) -> None:
+    """An answer has been awaited for so long that the warehouse is let go meanwhile."""
+    state = turn.state
+    if isinstance(state.phase, Asking) and state.connected:
+        turn.emit(Disconnected(session_id=state.session_id, reason="idle", elapsed_ms=0))
+        turn.set(connected=False, session_id=None)
+        turn.want(CloseSession())
 
 
 def deadline_passed(turn: Turn, passed: DeadlinePassed) -> None:
     """Nobody answered in time."""
     asking = turn.state.phase
-    if not isinstance(asking, Asking) or asking.prompt.prompt != passed.prompt:
+    if not isinstance(asking, Asking) or asking.prompt.prompt != passed.timer:
         return  # the answer was faster than the timer
     wanted = turn.state.settings.on_unanswered
     if wanted == "suspend":
         # said at once: whatever arrives while the session is closed comes after it in the log
-        detail = f"{passed.prompt} was not answered before its deadline: the run is suspended"
+        detail = f"{passed.timer} was not answered before its deadline: the run is suspended"
         turn.emit(Warned(code=SUSPENDING, detail=detail), durable=True)
         ending.close(turn, suspended=True)
         return
@@ -309,13 +366,16 @@ def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
     turn.emit(CancelRequested(by=by, mode=mode), durable=True)
     turn.set(stop=mode)
     if isinstance(phase, Asking):
-        _close_prompt(turn, phase, None, how="cancelled", source=None, by=by, reason=None)
-        if phase.prompt.outcome == "unknown":
-            ending.flaw(turn, unknown_write=True)
+        withdraw(turn, phase, by)
         turn.set(phase=Ready())
     elif isinstance(phase, Planning):
         turn.set(phase=Ready())
-    elif isinstance(phase, Connecting) or (isinstance(phase, Executing) and mode == "now"):
+    elif isinstance(phase, Pausing):
+        turn.want(ClearTimer(phase.timer))
+        turn.set(phase=Ready())
+    elif isinstance(phase, Connecting | Resuming) or (
+        isinstance(phase, Executing | Inspecting | Checking) and mode == "now"
+    ):
         turn.want(CancelRunning())
 
 

@@ -3,8 +3,8 @@
 Theory. The log has brought the state back; what it cannot tell is what happened to the one thing
 that was under way when the process ended. If that was a prompt, it is still open. If it was a
 statement, the last process named it before sending it, so there is at most one, and it is one of
-three kinds: never sent (run it), safe to repeat (run its retry unit again), or neither. Only for
-the last the target's history is asked, and if that gives no proof, the caller is.
+two kinds: never sent (run it), or sent. What became of one that was sent is looked up
+(`recovery`), unless the warehouse ended with the process and repeating it is safe.
 
     Resumed -> plan read again -> session opened, USE and SET replayed -> on from where it was
 
@@ -15,21 +15,20 @@ committed statements must begin with the same ones, or the caller is asked.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
 
-from executor.core import answers, ending, prompts
+from executor.core import answers, ending, prompts, recovery
 from executor.core.effects import (
-    CheckCommit,
     GenerateFile,
     OpenSession,
     ReadFile,
     ReadPlan,
 )
-from executor.core.inputs import Checked, PlanRead, Resumed, SessionOpened
+from executor.core.inputs import PlanRead, Resumed, SessionOpened, SessionRefused
 from executor.core.state import (
     Asking,
     Checking,
     Closing,
+    ConnectQuestion,
     EditQuestion,
     Ended,
     Executing,
@@ -43,19 +42,19 @@ from executor.core.state import (
     Resuming,
     State,
 )
-from executor.core.statements import planned_statement, tables_after
+from executor.core.statements import planned_statement
 from executor.core.turn import Turn
 from protocol.base import Cut
 from protocol.events import (
-    Check,
     Connecting,
     ErrorRecord,
-    Outcome,
     PlannedFile,
-    PlannedStatement,
     Reconnected,
-    StatementFinished,
+    Warned,
 )
+
+NOT_RECONNECTED = "NOT_RECONNECTED"
+"""Code of the warning that says that a run that is to stop could not look once more."""
 
 REPLAYED = ("use", "set")
 """Kinds of statement whose effect a session loses when it ends."""
@@ -141,6 +140,39 @@ def _to_replay(state: State) -> tuple[str, ...]:
     return tuple(last.values())
 
 
+def reopen(turn: Turn, phase: Ready | GoingOn) -> None:
+    """Has a session opened, to go on in it with what this phase would have done."""
+    turn.set(phase=Resuming(was=phase.was if isinstance(phase, GoingOn) else phase))
+    connect(turn)
+
+
+def session_refused(turn: Turn, given: SessionRefused) -> None:
+    """No session can be had: that is for the caller, and nothing is lost meanwhile."""
+    resuming = turn.state.phase
+    assert isinstance(resuming, Resuming)
+    was, error = resuming.was, given.error
+    if turn.state.stop is not None:
+        detail = f"the session was not opened again: {error.class_}"
+        turn.emit(Warned(code=NOT_RECONNECTED, detail=detail))
+        _stop(turn, was)
+        return
+    in_doubt = was.statement if isinstance(was, Executing) else None
+    if isinstance(was, Checking):
+        in_doubt = was.executing.statement
+    wording = prompts.Wording(
+        title=f"the warehouse cannot be reached: {error.class_}",
+        evidence=f"whether {in_doubt} has committed cannot be looked up without it"
+        if in_doubt
+        else "nothing was sent",
+        outcome="unknown" if in_doubt else "not_committed",
+        error=error,
+        statement=in_doubt,
+    )
+    # credentials and addresses are those of this process: it takes another to have better ones
+    hopeless = error.category == "auth" or error.retry == "no"
+    prompts.ask(turn, ConnectQuestion(was), wording, answers.connect_choices(), at_once=hopeless)
+
+
 def session_opened(turn: Turn, given: SessionOpened) -> None:
     """There is a session again."""
     turn.set(connected=True, session_id=given.session_id)
@@ -156,11 +188,23 @@ def _go_on_or_ask(turn: Turn) -> None:
     resuming = turn.state.phase
     assert isinstance(resuming, Resuming)
     if turn.state.stop is not None:
-        turn.set(phase=Ready())
+        _stop(turn, resuming.was)
     elif resuming.edited:
         _ask_about_edits(turn, resuming)
     else:
         turn.set(phase=GoingOn(resuming.was))
+
+
+def _stop(turn: Turn, was: Phase) -> None:
+    """The run is to stop before it has gone on: nothing of what was interrupted stays open."""
+    match was:
+        case Asking():
+            prompts.withdraw(turn, was, by=None)
+            turn.set(phase=Ready())
+        case Executing() | Checking():
+            turn.set(phase=GoingOn(was))
+        case _:
+            turn.set(phase=Ready())
 
 
 def _ask_about_edits(turn: Turn, resuming: Resuming) -> None:
@@ -193,12 +237,15 @@ def go_on(turn: Turn, was: Phase) -> None:
     """Takes up what was under way when the process before ended."""
     turn.set(phase=was)
     match was:
+        case Asking(question=ConnectQuestion(asked_in)):
+            prompts.supersede(turn, was)  # there is a session now
+            turn.set(phase=GoingOn(asked_in))
         case Asking():
             prompts.wait(turn, was)
         case Executing():
             _after_interruption(turn, was)
-        case Checking(executing, asked):
-            _check(turn, executing, asked=asked)
+        case Checking():
+            recovery.check(turn, was)
         case Rereading(file, _):
             turn.want(ReadFile(file))
         case Generating():
@@ -214,131 +261,15 @@ def _after_interruption(turn: Turn, was: Executing) -> None:
     planned, _ = planned_statement(turn.state, was.task)
     hello = turn.state.hello
     if hello is None or hello.in_flight != was.statement:
-        _finished(turn, was, "not_committed", "it was never sent")
+        recovery.close(turn, was, "not_committed", "it was never sent")
         turn.set(phase=Ready())
-    elif planned.idempotent:
-        _finished(turn, was, "unknown", "the process ended while it ran; it is safe to repeat")
+    elif planned.idempotent and turn.state.settings.auth == "local":
+        # the embedded warehouse ended with the process, and what ran in it
+        recovery.close(turn, was, "unknown", "the process ended while it ran; it is safe to repeat")
         if isinstance(was.task, FileStatement):
             file = turn.state.file(was.task.file)
             units = [statement.id for statement in file.statements]
             turn.file_progress(file.id, done=units.index(planned.unit))
         turn.set(phase=Ready())
     else:
-        _check(turn, was)
-
-
-def _check(turn: Turn, executing: Executing, *, asked: bool = False) -> None:
-    planned, _ = planned_statement(turn.state, executing.task)
-    turn.set(phase=Checking(executing, asked))
-    if planned.target is None:
-        evidence = "what it writes is not known, so nothing can be looked up"
-        _conclude(turn, executing, planned, "unknown", evidence, asked=asked)
-        return
-    turn.want(
-        CheckCommit(
-            statement=executing.statement,
-            kind=planned.kind,
-            target=planned.target,
-            renames=planned.renames,
-            query_id=executing.query_id,
-            version=executing.version,
-            # the embedded warehouse ends with the process; any other may still be at work
-            ended=turn.state.settings.auth == "local" and not asked,
-        )
-    )
-
-
-def checked(turn: Turn, given: Checked) -> None:
-    """The look into the target's history has an answer."""
-    checking = turn.state.phase
-    assert isinstance(checking, Checking)
-    planned, _ = planned_statement(turn.state, checking.executing.task)
-    _conclude(
-        turn,
-        checking.executing,
-        planned,
-        given.outcome,
-        given.evidence,
-        asked=checking.asked,
-    )
-
-
-def _conclude(
-    turn: Turn,
-    executing: Executing,
-    planned: PlannedStatement,
-    outcome: Outcome,
-    evidence: str,
-    *,
-    asked: bool = False,
-) -> None:
-    if asked:
-        _looked_again(turn, executing, outcome, evidence)
-    else:
-        _finished(turn, executing, outcome, evidence)
-    turn.set(phase=Ready())
-    task = executing.task
-    if outcome == "committed":
-        turn.set(tables=tables_after(turn.state.tables, planned, None))
-        if isinstance(task, FileStatement):
-            turn.file_progress(task.file, done=task.index + 1)
-    elif outcome == "unknown":
-        error = ErrorRecord(
-            class_="DWX_OUTCOME_UNKNOWN",
-            category="transport_ambiguous",
-            severity="critical",
-            retryable=False,
-            message=f"nobody saw the end of {planned.id}: {evidence}",
-            statement=planned.id,
-            suggestion="Look at the target's history. If the statement has committed, answer "
-            "done; if not, run it by hand and answer done.",
-            fingerprint=f"unknown:{planned.id}",
-        )
-        prompts.ask_about_statement(turn, task, error, "unknown", evidence, executing)
-
-
-CHECKED: dict[Outcome, Literal["passed", "failed", "unknown"]] = {
-    "committed": "passed",
-    "not_committed": "failed",
-    "unknown": "unknown",
-}
-"""The status of a check that asks whether a statement has committed."""
-
-
-def _looked_again(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> None:
-    """The statement is closed in the log already; what was found now stands beside it."""
-    turn.emit(
-        Check(
-            name=f"commit of {executing.statement}",
-            phase="recovery",
-            status=CHECKED[outcome],
-            observed=evidence,
-            expected="committed",
-            severity="critical",
-        )
-    )
-
-
-def _finished(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> None:
-    """Closes the statement in the log: its end is known now, or known to be unknown."""
-    counts = turn.state.counts
-    if outcome == "committed":
-        turn.set(counts=replace(counts, succeeded=counts.succeeded + 1))
-    elif outcome == "unknown":
-        turn.set(counts=replace(counts, unknown=counts.unknown + 1))
-    else:
-        turn.set(counts=replace(counts, cancelled=counts.cancelled + 1))
-    turn.emit(
-        StatementFinished(
-            statement=executing.statement,
-            status={"committed": "succeeded", "unknown": "unknown"}.get(outcome, "cancelled"),  # type: ignore[arg-type]
-            elapsed_ms=0,
-            query_id=executing.query_id,
-            rows=None,
-            value=None,
-            metrics=None,
-            error=None,
-            outcome=outcome,
-            evidence=evidence,
-        )
-    )
+        recovery.check(turn, Checking(was))

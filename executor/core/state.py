@@ -56,7 +56,15 @@ class OutputOptimize:
     number: int
 
 
-Task: TypeAlias = FileStatement | LoopStatement | OutputOptimize
+@dataclass(frozen=True, slots=True)
+class RestoreTarget:
+    """RESTORE of the target of a file's statement to what it was before that was sent."""
+
+    before: FileStatement
+    version: int
+
+
+Task: TypeAlias = FileStatement | LoopStatement | OutputOptimize | RestoreTarget
 
 # --- phases -----------------------------------------------------------------------------------
 
@@ -99,8 +107,24 @@ class Checking:
     """Nobody saw the end of a statement: has it committed?"""
 
     executing: Executing
-    asked: bool = False
-    """True if the caller asked to look again, in answer to a prompt."""
+    error: ErrorRecord | None = None
+    """How it ended for us; `None` if the process ended first."""
+    closed: bool = False
+    """True if its end, as one that is not known, stands in the log already."""
+    over: bool = False
+    """True if the warehouse has said that it runs no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """A statement is to run again, a little later."""
+
+    statement: str
+
+    @property
+    def timer(self) -> str:
+        """The name of the timer that ends the pause."""
+        return f"pause before {self.statement}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +176,14 @@ class EditQuestion:
     was: Phase
 
 
-Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion
+@dataclass(frozen=True, slots=True)
+class ConnectQuestion:
+    """The session was lost, and no other can be opened; `was` is what to go on with."""
+
+    was: Phase
+
+
+Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | ConnectQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +195,8 @@ class Asking:
     def unknown_write(self) -> bool:
         """True if it is about a write that may have committed and must not simply run again."""
         repeatable = any(one.choice == "retry" for one in self.prompt.choices)
-        return self.prompt.outcome == "unknown" and not repeatable
+        reconnects = isinstance(self.question, ConnectQuestion)
+        return self.prompt.outcome == "unknown" and (reconnects or not repeatable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +235,8 @@ class Resuming:
 
 
 Phase: TypeAlias = (
-    Planning | Connecting | Ready | Inspecting | Executing | Checking | Rereading | Generating
-    | Asking | Closing | Ended | Resuming | GoingOn
+    Planning | Connecting | Ready | Inspecting | Executing | Checking | Pausing | Rereading
+    | Generating | Asking | Closing | Ended | Resuming | GoingOn
 )  # fmt: skip
 
 # --- progress ---------------------------------------------------------------------------------
@@ -219,6 +251,8 @@ class FileProgress:
     done: int = 0
     """How many statements have committed, from the first on."""
     rows: int | None = None
+    restore_to: int | None = None
+    """The version to which the next statement's target is restored before that is sent."""
 
 
 LoopStage = Literal[
@@ -336,7 +370,11 @@ class State:
     remembered: Mapping[str, tuple[ChoiceName, str | None]] = field(default_factory=dict)
     """Choice (and who made it) to repeat, by the error's fingerprint."""
     automatic: Mapping[str, int] = field(default_factory=dict)
-    """How often each statement was retried without anybody looking."""
+    """How often rules and remembered answers have retried each statement."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """How often each statement has run again by itself since somebody last looked."""
+    retried: int = 0
+    """How often any statement has; waiting for the warehouse does not count."""
 
     stop: CancelMode | None = None
     flaws: Flaws = field(default_factory=Flaws)

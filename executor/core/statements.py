@@ -7,18 +7,20 @@ a crash the log names everything that may have been in flight.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from typing import Any, Literal, assert_never
 
-from executor.core.convergence_sql import alias_sql, changed_rows_sql, optimize_sql
 from executor.core.effects import Execute, Inspect
-from executor.core.inputs import Failed, Succeeded
+from executor.core.inputs import Failed, Submitted, Succeeded
+from executor.core.own_sql import alias_sql, changed_rows_sql, optimize_sql, restore_sql
 from executor.core.state import (
     Executing,
     FileStatement,
     Inspecting,
     LoopStatement,
     OutputOptimize,
+    RestoreTarget,
     Slow,
     State,
     Task,
@@ -31,6 +33,7 @@ from protocol.events import (
     RowsAffected,
     StatementFinished,
     StatementStarted,
+    StatementSubmitted,
 )
 
 SLOWEST_KEPT = 5
@@ -86,6 +89,30 @@ def send(turn: Turn, task: Task, version: int | None) -> None:
     )
 
 
+def submitted(state: State, given: Submitted) -> StatementSubmitted:
+    """The warehouse took a statement and named it."""
+    return StatementSubmitted(
+        statement=given.statement,
+        query_id=given.query_id,
+        history_url=_history_url(state, given.query_id),
+    )
+
+
+def _history_url(state: State, query_id: str | None) -> str | None:
+    """Where the query history shows a statement; the embedded warehouse has no such page.
+
+    Source: https://docs.databricks.com/sql/user/queries/query-history
+    """
+    settings = state.settings
+    host, path = settings.host, settings.http_path or ""
+    if query_id is None or host is None or settings.auth == "local" or ":" in host:
+        return None
+    workspace = re.search(r"[?&]o=(\d+)", path)
+    return f"https://{host}/sql/history?queryId={query_id}" + (
+        f"&o={workspace[1]}" if workspace else ""
+    )
+
+
 def planned_statement(state: State, task: Task) -> tuple[PlannedStatement, str | None]:
     """What the plan says of a statement, and its SQL where the executor makes it itself."""
     match task:
@@ -104,6 +131,11 @@ def planned_statement(state: State, task: Task) -> tuple[PlannedStatement, str |
                 return _own(f"{loop_id}.alias", "alias", loop.alias, alias_sql(loop, iteration))
             table = table_name(loop.table, iteration)
             return _own(f"{loop_id}.i{iteration}.optimize", "optimize", table, optimize_sql(table))
+        case RestoreTarget(before, version):
+            planned, _ = planned_statement(state, before)
+            assert planned.target is not None
+            sql = restore_sql(planned.target, version)
+            return _own(f"{planned.id}.restore", "restore", planned.target, sql)
         case OutputOptimize(table, number):
             return _own(f"optimize.s{number}", "optimize", table, optimize_sql(table))
         case _ as unreachable:
@@ -225,7 +257,7 @@ def tables_after(
             # rows of a table this run did not make are not known, whatever was added to them
             before = after.get(target)
             after[target] = before + total if before is not None and total is not None else None
-        case "delete" | "merge" | "copy_into":
+        case "delete" | "merge" | "copy_into" | "restore":
             after[target] = None
         case "update":
             after.setdefault(target, None)

@@ -13,13 +13,8 @@ Own classes begin with `DWX_`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from protocol.events import ChoiceName, Severity
-
-Retry = Literal["auto", "after_check", "user", "no"]
-"""Who may run the statement again as it is: the executor by itself, the executor once it has looked
-whether the first attempt committed, only somebody who decides so, nobody (it would fail again)."""
+from protocol.events import ChoiceName, Retry, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from executor.core import answers, convergence, ending, prompts, resuming
+from executor.core import (
+    answers,
+    convergence,
+    ending,
+    prompts,
+    recovery,
+    resuming,
+    retries,
+    setbacks,
+)
 from executor.core.inputs import Failed, FileRead, FileUnreadable, Inspected, Succeeded
 from executor.core.state import (
     Executing,
@@ -23,9 +32,9 @@ from executor.core.state import (
     OutputOptimize,
     Ready,
     Rereading,
+    RestoreTarget,
 )
 from executor.core.statements import (
-    planned_statement,
     record_failure,
     record_success,
     send,
@@ -40,7 +49,6 @@ from protocol.events import (
     FileStarted,
     PlannedFile,
     PlannedLoop,
-    Warned,
 )
 
 GOING_ON = ("iterating", "probing", "optimizing", "aliasing")
@@ -48,11 +56,14 @@ GOING_ON = ("iterating", "probing", "optimizing", "aliasing")
 
 def proceed(turn: Turn) -> None:
     """Goes on with the run until something is under way again, or nothing is left to do."""
-    if isinstance(turn.state.phase, GoingOn):
-        resuming.go_on(turn, turn.state.phase.was)
-    while isinstance(turn.state.phase, Ready):
-        state = turn.state
-        if state.stop is not None:
+    while isinstance(turn.state.phase, GoingOn | Ready):
+        state, phase = turn.state, turn.state.phase
+        if state.stop is None and not state.connected:
+            resuming.reopen(turn, phase)
+            return
+        if isinstance(phase, GoingOn):
+            resuming.go_on(turn, phase.was)
+        elif state.stop is not None:
             if state.current is not None:
                 answers.fail_file(turn, state.current)
             ending.flaw(turn, cancelled=True)
@@ -120,7 +131,10 @@ def _start_file(turn: Turn, file: PlannedFile) -> None:
 
 
 def _go_on_with_file(turn: Turn, file: PlannedFile) -> None:
-    done = _progress(turn, file).done
+    done, restore_to = _progress(turn, file).done, _progress(turn, file).restore_to
+    if restore_to is not None:
+        start(turn, RestoreTarget(FileStatement(file.id, done), restore_to))
+        return
     if done < len(file.statements):
         start(turn, FileStatement(file.id, done))
         return
@@ -202,6 +216,8 @@ def succeeded(turn: Turn, ended: Succeeded, executing: Executing) -> None:
     match task:
         case FileStatement(file, index):
             turn.file_progress(file, done=index + 1)
+        case RestoreTarget(before):
+            turn.file_progress(before.file, restore_to=None)
         case LoopStatement():
             convergence.finished(turn, task, ended)
         case OutputOptimize(table, _):
@@ -211,34 +227,16 @@ def succeeded(turn: Turn, ended: Succeeded, executing: Executing) -> None:
 
 
 def failed(turn: Turn, ended: Failed, executing: Executing) -> None:
-    """A statement did not finish well: stop, go on without it, or ask."""
-    task = executing.task
-    planned, _ = planned_statement(turn.state, task)
-    record_failure(turn, ended, task)
-    turn.set(phase=Ready())
-    if turn.state.stop is not None:
-        _note_unknown(turn, ended, idempotent=planned.idempotent)
-        return
-    if planned.kind == "optimize" and not isinstance(task, FileStatement):
-        detail = f"OPTIMIZE of {planned.target} failed: {ended.error.class_}"
-        turn.emit(Warned(code="OPTIMIZE_FAILED", detail=detail))
-        if isinstance(task, LoopStatement):
-            answers.next_iteration(turn, task.loop)
-        return
-    if isinstance(task, FileStatement) and not turn.state.file(task.file).critical:
-        _note_unknown(turn, ended, idempotent=planned.idempotent)
-        detail = f"{turn.state.file(task.file).path} failed and nothing waits for it: going on"
-        turn.emit(Warned(code="LEAF_FAILED", detail=detail))
-        answers.give_up_file(turn, task.file, skip_dependents=False)
-        return
-    if isinstance(task, LoopStatement) and task.what == "probe":
-        convergence.test_failed(turn, turn.state.loop(task.loop), ended.error)
-    prompts.ask_about_statement(turn, task, ended.error, ended.outcome, ended.evidence, executing)
-
-
-def _note_unknown(turn: Turn, ended: Failed, *, idempotent: bool) -> None:
-    if ended.outcome == "unknown" and not idempotent:
-        ending.flaw(turn, unknown_write=True)
+    """A statement did not finish well: look what became of it, or go on from what is known."""
+    record_failure(turn, ended, executing.task)
+    if ended.error.category in retries.LOST:
+        turn.set(connected=False)
+    if ended.outcome == "unknown":
+        recovery.look(turn, executing, ended)
+    else:
+        setbacks.after(
+            turn, executing, ended.error, ended.outcome, ended.evidence, ended.retry_after_ms
+        )
 
 
 # --- files read again or generated ------------------------------------------------------------

@@ -6,6 +6,7 @@ tells the input; the events behind it follow from the machine and are not inputs
 
 from __future__ import annotations
 
+from executor.core import state as states
 from executor.core.inputs import (
     Beat,
     Begun,
@@ -32,14 +33,15 @@ from executor.core.inputs import (
     Succeeded,
     Undecidable,
 )
-from executor.core.prompts import SUSPENDING
-from executor.core.resuming import CHECKED
+from executor.core.prompts import KEEPING, SUSPENDING
+from executor.core.recovery import CHECKED
+from executor.core.resuming import NOT_RECONNECTED
 from executor.core.state import (
     Asking,
     Checking,
-    Connecting,
     Generating,
     Inspecting,
+    Pausing,
     Planning,
     Rereading,
     Resuming,
@@ -51,10 +53,12 @@ from protocol.events import (
     CancelRequested,
     Check,
     Connected,
+    Connecting,
     DecisionAccepted,
     DecisionRejected,
     Disconnected,
     ErrorPrompt,
+    ErrorRecord,
     Event,
     FilePlanned,
     Heartbeat,
@@ -91,6 +95,12 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (Resumed(event),)
         case Plan():
             return (PlanRead(event),)
+        case StatementStarted() | Connecting() if isinstance(state.phase, Pausing):
+            return (DeadlinePassed(state.phase.timer),)
+        case Disconnected() if isinstance(state.phase, Asking):
+            return (DeadlinePassed(KEEPING),)
+        case ErrorPrompt() if isinstance(state.phase, Resuming) and event.error:
+            return (SessionRefused(event.error),)
         case Connected():
             settings = {} if isinstance(event.settings, Cut) else event.settings
             return (SessionOpened(event.session_id, event.elapsed_ms, settings),)
@@ -134,6 +144,8 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (InputEnded(),)
         case Warned(code=code) if code == SUSPENDING and isinstance(state.phase, Asking):
             return (DeadlinePassed(state.phase.prompt.prompt),)
+        case Warned(code=code) if code == NOT_RECONNECTED and isinstance(state.phase, Resuming):
+            return (SessionRefused(_NOT_RECORDED),)
         case Warned():
             return (Noticed(event.code, _text(event.detail)),)
         case Heartbeat():
@@ -144,6 +156,13 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (_last(state, event),)
         case _:
             raise NoInputError(f"nothing that can happen here begins with {event.type}")
+
+
+_NOT_RECORDED = ErrorRecord(
+    class_="", category="connect", severity="fatal", retryable=False, message="", suggestion="",
+    fingerprint="",
+)  # fmt: skip
+"""An error of which the log has only the words, because nothing followed from it."""
 
 
 def _ended(event: StatementFinished) -> Input:
@@ -218,7 +237,7 @@ def _last(state: State, event: RunFinished) -> Input:
             return Broken(what, event.error)
     if isinstance(state.phase, Planning) or event.exit_code == USAGE:
         return Refused(event.error)
-    if isinstance(state.phase, Connecting | Resuming):
+    if isinstance(state.phase, states.Connecting):
         return SessionRefused(event.error)
     raise NoInputError("the run ends though it is not over")
 

@@ -276,8 +276,9 @@ class Runner:
             case ReadPlan():
                 self._in_thread(self._load)
             case OpenSession(replay):
-                warehouse = self._world.warehouse(self._deliver)
-                self._worker = SessionWorker(warehouse, self._deliver, self._crashed_elsewhere)
+                if self._worker is None:
+                    warehouse = self._world.warehouse(self._deliver)
+                    self._worker = SessionWorker(warehouse, self._deliver, self._crashed_elsewhere)
                 self._worker.open([self._replayed(statement) for statement in replay])
             case CloseSession():
                 self._session().close()
@@ -287,18 +288,17 @@ class Runner:
                 self._in_thread(lambda: self._generate(loop, iteration, last))
             case Inspect(statement, table):
                 self._session().inspect(statement, table)
-            case CheckCommit(statement, kind, target, renames, query_id, version, ended):
-                write = Write(kind, target, renames, query_id, version, ended)
-                self._session().check(statement, write)
+            case CheckCommit():
+                self._session().check(self._write(effect))
             case Execute():
                 self._execute(effect)
             case CancelRunning():
                 self._session().cancel()
-            case SetTimer(prompt, at):
-                self._timers[prompt] = anyio.CancelScope()
-                self._tasks.start_soon(self._wait_until, prompt, at)
-            case ClearTimer(prompt):
-                scope = self._timers.pop(prompt, None)
+            case SetTimer(timer, at):
+                self._timers[timer] = anyio.CancelScope()
+                self._tasks.start_soon(self._wait_until, timer, at)
+            case ClearTimer(timer):
+                scope = self._timers.pop(timer, None)
                 if scope is not None:
                     scope.cancel()
             case Finish(exit_code):
@@ -331,6 +331,21 @@ class Runner:
             critical=file.critical if file is not None else effect.kind != "optimize",
         )
 
+    def _write(self, effect: CheckCommit) -> Write:
+        return Write(
+            run=self._state.run,
+            statement=effect.statement,
+            attempt=effect.attempt,
+            kind=effect.kind,
+            target=effect.target,
+            renames=effect.renames,
+            query_id=effect.query_id,
+            version=effect.version,
+            repeatable=effect.repeatable,
+            over=effect.over,
+            wait=effect.wait,
+        )
+
     def _text(self, statement: str) -> str:
         """The SQL of a statement of a file."""
         for source in self._sources.values():
@@ -343,10 +358,10 @@ class Runner:
         """A USE or SET of a file, to be run again in a new session."""
         return Request(statement, self._text(statement), "set", None, count_rows=False)
 
-    async def _wait_until(self, prompt: str, at: datetime) -> None:
-        with self._timers.get(prompt, anyio.CancelScope()):
+    async def _wait_until(self, timer: str, at: datetime) -> None:
+        with self._timers.get(timer, anyio.CancelScope()):
             await anyio.sleep(max(0.0, (at - now()).total_seconds()))
-            self._inputs.send_nowait(DeadlinePassed(prompt))
+            self._inputs.send_nowait(DeadlinePassed(timer))
 
     # --- files --------------------------------------------------------------------------------
 

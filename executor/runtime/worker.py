@@ -3,6 +3,10 @@
 The connector blocks and is not to be used from two threads, so all of it happens here, one job
 after another. What comes back is an input for the machine, handed over by `deliver`. The only
 thing another thread may do is set the cancel flag.
+
+A server that stops answering can hold this thread for as long as a socket waits. A run that is to
+stop does not wait for it: `STOP_BUDGET_S` after `cancel`, the thread is left behind, and whatever
+was asked of it is answered with what is known without it, which for a write is: nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +14,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from queue import SimpleQueue
 
+from executor.core.facts import FailureFacts
 from executor.core.failures import error_record
 from executor.core.inputs import (
     Checked,
@@ -25,6 +31,7 @@ from executor.core.inputs import (
     Succeeded,
 )
 from executor.warehouse.port import (
+    READS,
     ConnectError,
     Request,
     Session,
@@ -33,6 +40,20 @@ from executor.warehouse.port import (
     Write,
 )
 from protocol.events import PlannedStatement
+
+STOP_BUDGET_S = 11.0
+"""How long a run that is to stop waits for the warehouse, in seconds, all its jobs together."""
+
+SILENT = "the warehouse did not answer before the run had to stop"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something asked of the thread."""
+
+    run: Callable[[], Input]
+    left: Callable[[], Input]
+    """The answer if the thread is left behind."""
 
 
 class SessionWorker:
@@ -44,32 +65,39 @@ class SessionWorker:
         deliver: Callable[[Input], None],
         crashed: Callable[[BaseException], None],
     ) -> None:
-        """`deliver` and `crashed` are called from this thread; the latter only for our defects."""
+        """`deliver` and `crashed` are never called from the thread that asks; the latter only for
+        our defects.
+        """
         self._warehouse = warehouse
         self._deliver = deliver
         self._crashed = crashed
         self._cancel = threading.Event()
         self._closed = threading.Event()
         self._session: Session | None = None
-        self._jobs: SimpleQueue[Callable[[], Input]] = SimpleQueue()
+        self._session_id: str | None = None
+        self._fenced = True
+        """Whether everything sent in earlier sessions of this process has come to its end."""
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._guard = threading.Lock()
+        self._current: _Job | None = None
+        self._left = False
+        self._watch: threading.Timer | None = None
         threading.Thread(target=self._work, name="dwx-session", daemon=True).start()
 
     def open(self, replay: Sequence[Request]) -> None:
-        """Opens the session and runs `replay` in it; answered by `SessionOpened` or
-        `SessionRefused`.
+        """Opens a session and runs `replay` in it, closing one that is still open first; answered
+        by `SessionOpened` or `SessionRefused`.
         """
-        self._cancel.clear()
-        self._jobs.put(lambda: self._open(replay))
+        self._ask(lambda: self._open(replay), _not_opened)
 
     def inspect(self, statement: str, table: str) -> None:
         """Looks up a table's newest version; answered by `Inspected`."""
-        self._cancel.clear()
-        self._jobs.put(lambda: self._inspect(statement, table))
+        self._ask(lambda: self._inspect(statement, table), lambda: Inspected(statement, None))
 
-    def check(self, statement: str, write: Write) -> None:
+    def check(self, write: Write) -> None:
         """Finds out whether a write has committed; answered by `Checked`."""
-        self._cancel.clear()
-        self._jobs.put(lambda: self._check(statement, write))
+        nothing = Checked(write.statement, 0, write.query_id, "unknown", SILENT)
+        self._ask(lambda: self._check(write), lambda: nothing)
 
     def execute(
         self, request: Request, *, path: str | None, planned: PlannedStatement, critical: bool
@@ -79,16 +107,22 @@ class SessionWorker:
         `path` and `planned` say where the statement stands, for the error; `critical` is false in
         a file whose failure stops nothing.
         """
-        self._cancel.clear()
-        self._jobs.put(lambda: self._execute(request, path, planned, critical))
+        self._ask(
+            lambda: self._execute(request, path, planned, critical),
+            lambda: _end_not_seen(request, path, planned, critical),
+        )
 
     def close(self) -> None:
         """Closes the session, if there is one; answered by `SessionClosed`."""
-        self._jobs.put(self._close)
+        self._put(_Job(self._close, lambda: SessionClosed(self._session_id, 0)))
 
     def cancel(self) -> None:
-        """Cancels what is under way."""
+        """Cancels what is under way, for good: the run is to stop."""
         self._cancel.set()
+        if self._watch is None:
+            self._watch = threading.Timer(STOP_BUDGET_S, self._leave)
+            self._watch.daemon = True
+            self._watch.start()
 
     def wind_down(self, seconds: float) -> None:
         """Cancels what is under way and closes the session; waits at most so long for both."""
@@ -96,18 +130,55 @@ class SessionWorker:
         self.close()
         self._closed.wait(seconds)
 
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def _ask(self, run: Callable[[], Input], left: Callable[[], Input]) -> None:
+        self._cancel.clear()
+        self._put(_Job(run, left))
+
+    def _put(self, job: _Job) -> None:
+        with self._guard:
+            if not self._left:
+                self._jobs.put(job)
+                return
+        threading.Thread(target=lambda: self._deliver(job.left()), daemon=True).start()
+
     def _work(self) -> None:
         while True:
             job = self._jobs.get()
+            if not self._taken_up(job):
+                return
             try:
-                answer = job()
+                answer = job.run()
             except BaseException as exc:  # noqa: BLE001 - the outermost edge of this thread
                 self._crashed(exc)
                 return
+            if not self._taken_up(None):
+                return
             self._deliver(answer)
+
+    def _taken_up(self, job: _Job | None) -> bool:
+        """Notes what is under way; false if this thread has been left behind."""
+        with self._guard:
+            self._current = job
+            return not self._left
+
+    def _leave(self) -> None:
+        """The time is up: answers what is under way, and what waits, without the thread."""
+        with self._guard:
+            self._left = True
+            waiting = [self._current] if self._current is not None else []
+            while not self._jobs.empty():
+                waiting.append(self._jobs.get())
+        self._closed.set()  # as far as anybody can wait for it
+        for job in waiting:
+            self._deliver(job.left())
 
     def _open(self, replay: Sequence[Request]) -> Input:
         begun = time.monotonic()
+        if self._session is not None:
+            session, self._session = self._session, None
+            self._fenced = session.close() and self._fenced
         try:
             session = self._warehouse.open(self._cancel)
         except ConnectError as exc:
@@ -118,19 +189,19 @@ class SessionWorker:
         except StatementError as exc:
             session.close()
             return SessionRefused(error_record(exc.facts, path=None, statement=None))
-        self._session = session
-        opened = session.opened
+        self._session, opened = session, session.opened
+        self._session_id = opened.session_id
         return SessionOpened(opened.session_id, _since(begun), opened.settings, len(replay))
 
     def _inspect(self, statement: str, table: str) -> Input:
         assert self._session is not None
         return Inspected(statement, self._session.version(table, self._cancel))
 
-    def _check(self, statement: str, write: Write) -> Input:
+    def _check(self, write: Write) -> Input:
         assert self._session is not None
         begun = time.monotonic()
-        outcome, evidence = self._session.outcome(write, self._cancel)
-        return Checked(statement, _since(begun), write.query_id, outcome, evidence)
+        outcome, evidence = self._session.outcome(write, self._cancel, fenced=self._fenced)
+        return Checked(write.statement, _since(begun), write.query_id, outcome, evidence)
 
     def _execute(
         self, request: Request, path: str | None, planned: PlannedStatement, critical: bool
@@ -156,6 +227,7 @@ class SessionWorker:
                 outcome=exc.outcome,
                 evidence=exc.evidence,
                 cancelled=exc.cancelled,
+                retry_after_ms=_milliseconds(exc.facts.retry_after_s),
             )
         return Succeeded(
             statement=request.statement,
@@ -169,15 +241,40 @@ class SessionWorker:
     def _close(self) -> Input:
         begun = time.monotonic()
         session, self._session = self._session, None
-        session_id = session.opened.session_id if session is not None else None
         if session is not None:
-            session.close()
+            self._fenced = session.close() and self._fenced
+        self._warehouse.close()
         self._closed.set()
-        return SessionClosed(session_id, _since(begun))
+        return SessionClosed(self._session_id if session else None, _since(begun))
+
+
+def _not_opened() -> Input:
+    facts = FailureFacts("DWX_CANCELLED", "Connecting was cancelled.", during="connect")
+    return SessionRefused(error_record(facts, path=None, statement=None))
+
+
+def _end_not_seen(
+    request: Request, path: str | None, planned: PlannedStatement, critical: bool
+) -> Input:
+    message = f"Cancelled, and {SILENT}; the statement may still be running."
+    facts = FailureFacts("DWX_CANCEL_UNCONFIRMED", message, during="poll")
+    reads = request.kind in READS
+    return Failed(
+        statement=request.statement,
+        elapsed_ms=round(STOP_BUDGET_S * 1000),
+        query_id=None,
+        error=error_record(facts, path=path, statement=planned, critical=critical),
+        outcome="not_committed" if reads else "unknown",
+        evidence="the statement writes nothing" if reads else SILENT,
+    )
 
 
 def _nobody(query_id: str | None) -> None:
     """USE and SET that are replayed belong to no statement of the log."""
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def _since(begun: float) -> int:

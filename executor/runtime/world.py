@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from executor.core.facts import FailureFacts
 from executor.core.inputs import Delayed, Input
@@ -17,6 +18,9 @@ from executor.warehouse.databricks.auth import Credentials, Target
 from executor.warehouse.port import ConnectError, Session, Warehouse
 from executor.workflow.model import SourceFile, Workflow
 from protocol.events import Plan, PlanWarning
+
+if TYPE_CHECKING:
+    from executor.local.service import LocalWarehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +93,32 @@ def make_world(
 
 
 class EmbeddedWarehouse:
-    """The embedded warehouse, served from this process, and a session on it like on any other."""
+    """The embedded warehouse, served from this process, and sessions on it like on any other."""
 
     def __init__(self, path: Path, target: Target, *, create: bool) -> None:
         self._path = path
         self._target = target
         self._create = create
+        self._server: LocalWarehouse | None = None
 
     def open(self, cancel: Event) -> Session:
-        """Starts the warehouse and opens a session. Errors: `ConnectError`."""
+        """Starts the warehouse, unless it runs, and opens a session. Errors: `ConnectError`."""
+        from executor.warehouse.databricks.session import DatabricksWarehouse
+
+        server = self._server or self._start()
+        self._server = server
+        warehouse = DatabricksWarehouse(
+            self._target, Credentials("pat", server.token), uri=server.uri
+        )
+        return warehouse.open(cancel)
+
+    def close(self) -> None:
+        """Ends the warehouse; its files are free for others. It starts again when needed."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _start(self) -> LocalWarehouse:
         # duckdb and the connector load here, after the first events are out
         try:
             from executor.local.errors import WarehouseError
@@ -110,8 +131,6 @@ class EmbeddedWarehouse:
                     during="connect",
                 )
             ) from exc
-        from executor.warehouse.databricks.session import DatabricksWarehouse
-
         try:
             server = LocalWarehouse(self._path)
             server.start()
@@ -122,28 +141,4 @@ class EmbeddedWarehouse:
                 error_class="DWX_LOCAL_WAREHOUSE", message=str(exc), during="connect"
             )
             raise ConnectError(facts) from exc
-        warehouse = DatabricksWarehouse(
-            self._target, Credentials("pat", server.token), uri=server.uri
-        )
-        try:
-            session = warehouse.open(cancel)
-        except ConnectError:
-            server.close()
-            raise
-        return _EmbeddedSession(session, server.close)
-
-
-class _EmbeddedSession:
-    """A session that takes its warehouse down with it."""
-
-    def __init__(self, session: Session, stop: Callable[[], None]) -> None:
-        self._session = session
-        self._stop = stop
-        self.execute = session.execute
-        self.opened = session.opened
-        self.version = session.version
-        self.outcome = session.outcome
-
-    def close(self) -> None:
-        self._session.close()
-        self._stop()
+        return server

@@ -27,7 +27,6 @@ _WITHOUT_EFFECT: Final = frozenset(
     {
         b"statement_submitted",
         b"rows_affected",
-        b"check",
         b"alias_created",
         b"optimized",
         b"cleaned_up",
@@ -42,7 +41,7 @@ EVENT_TYPES: Final = frozenset(
         "hello", "plan", "file_planned", "connecting", "waiting", "connected", "reconnected",
         "disconnected", "file_started", "statement_started", "statement_finished", "file_finished",
         "loop_started", "iteration", "converged", "not_converged", "error_prompt",
-        "prompt_resolved", "retrying", "heartbeat", "cancel_requested", "run_suspended",
+        "prompt_resolved", "retrying", "heartbeat", "check", "cancel_requested", "run_suspended",
         "run_finished",
     }
     | {name.decode() for name in _WITHOUT_EFFECT}
@@ -105,6 +104,8 @@ class Fold:
     files: dict[str, int] = field(default_factory=dict)
     """By how they ended, and `total`."""
     statements: dict[str, int] = field(default_factory=dict)
+    in_doubt: bool = False
+    """Whether the statement that ended last ended with an unknown status."""
     loops: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The last `iteration` of each loop, or its `loop_started`."""
     iterations: int = 0
@@ -193,8 +194,17 @@ class Fold:
 
     def _statement_finished(self, event: dict[str, Any]) -> None:
         _count(self.statements, event.get("status"))
+        self.in_doubt = event.get("status") == "unknown"
         self.statement = self.connection = None
         self.error = record(event.get("error")) or self.error
+
+    def _check(self, event: dict[str, Any]) -> None:
+        """What became of a statement that was lost from sight may be known meanwhile."""
+        known = {"passed": "succeeded", "failed": "failed"}.get(text(event.get("status")))
+        if event.get("phase") == "recovery" and self.in_doubt and known is not None:
+            self.in_doubt = False
+            self.statements["unknown"] -= 1
+            _count(self.statements, known)
 
     def _loop_started(self, event: dict[str, Any]) -> None:
         self.loops[text(event.get("loop"))] = event

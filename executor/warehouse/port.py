@@ -21,6 +21,9 @@ from typing import Protocol
 from executor.core.facts import FailureFacts
 from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
 
+READS: frozenset[StatementKind] = frozenset({"select", "probe", "use", "set"})
+"""Kinds that commit nothing, however they end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -47,17 +50,25 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A statement whose end nobody saw."""
+    """A statement whose end nobody saw, with what is known of its sending."""
 
+    run: str
+    statement: str
+    attempt: int
     kind: StatementKind
-    target: str
+    target: str | None
     renames: str | None
     """For kind `rename`: the table's name before."""
     query_id: str | None
+    """`None` if the reply that would have named it was lost."""
     version: int | None
     """Newest version of the target before it; -1 for no table, `None` for unknown."""
-    ended: bool
+    repeatable: bool
+    """True if running it again is safe whatever happened to it."""
+    over: bool
     """True if it cannot be running any more."""
+    wait: bool
+    """Whether to wait for its end if it still runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +137,30 @@ class Session(Protocol):
         """
         ...
 
-    def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
-        """Whether a write has committed, and the evidence; `unknown` without. Never raises."""
+    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> tuple[Outcome, str]:
+        """Whether a write has committed, and the evidence; `unknown` without. Never raises.
+
+        `fenced`: nothing that was sent in an earlier session can begin any more.
+        """
         ...
 
-    def close(self) -> None:
-        """Closes the session. Bounded in time, never raises."""
+    def close(self) -> bool:
+        """Closes the session; true if the warehouse has confirmed it, so that nothing sent in it
+        can begin any more. Bounded in time, never raises.
+        """
         ...
 
 
 class Warehouse(Protocol):
-    """Where sessions come from."""
+    """Where sessions come from; one at a time."""
 
     def open(self, cancel: Event) -> Session:
         """Opens a session, or raises `ConnectError` within a bounded time.
 
         Gives up early once `cancel` is set.
         """
+        ...
+
+    def close(self) -> None:
+        """Nothing more is wanted of it. Bounded in time, never raises."""
         ...

@@ -20,10 +20,14 @@ from executor.core.effects import (
     OpenSession,
     ReadFile,
     ReadPlan,
+    SetTimer,
 )
+from executor.core.facts import FailureFacts
+from executor.core.failures import error_record
 from executor.core.inputs import (
     Begun,
     Checked,
+    DeadlinePassed,
     Decided,
     Failed,
     FileRead,
@@ -33,6 +37,7 @@ from executor.core.inputs import (
     Resumed,
     SessionClosed,
     SessionOpened,
+    SessionRefused,
     Submitted,
     Succeeded,
 )
@@ -139,16 +144,9 @@ def hello(**settings: Any) -> Hello:
 
 
 def error(class_: str = "TABLE_OR_VIEW_NOT_FOUND", statement_id: str = "f1.s1") -> ErrorRecord:
-    return ErrorRecord(
-        class_=class_,
-        category="missing_object",
-        severity="critical",
-        retryable=False,
-        message="not there",
-        statement=statement_id,
-        suggestion="make it",
-        fingerprint=f"{class_}:{statement_id}",
-    )
+    facts = FailureFacts(class_, "not there", during="poll")
+    made = error_record(facts, path=None, statement=None)
+    return replace(made, statement=statement_id, fingerprint=f"{class_}:{statement_id}")
 
 
 def failure(executed: Execute, class_: str = "TABLE_OR_VIEW_NOT_FOUND", **changes: Any) -> Failed:
@@ -169,11 +167,35 @@ def success(executed: Execute, **result: Any) -> Succeeded:
 Script = Callable[[Execute], Input]
 
 
+class World:
+    """What the warehouse says of statements that were lost, and whether it can be reached again."""
+
+    def outcome(self, check: CheckCommit) -> Outcome:
+        return "unknown"
+
+    def refuses(self) -> bool:
+        return False
+
+
 class Drive:
     """A run of the machine; `answer` says how the warehouse ends each statement."""
 
-    def __init__(self, planned: Plan, answer: Script = success, **settings: Any) -> None:
-        self._start(planned, answer)
+    _outcome: Callable[[CheckCommit], Outcome]
+    refuses: Callable[[], bool]
+    _timers = True
+
+    def __init__(
+        self,
+        planned: Plan,
+        answer: Script = success,
+        world: World | None = None,
+        *,
+        timers: bool = True,
+        **settings: Any,
+    ) -> None:
+        """`timers`: pauses come to their end at once; without, they last for ever."""
+        self._timers = timers
+        self._start(planned, answer, world or World())
         self.feed(Begun(hello(**settings)))
 
     @classmethod
@@ -190,7 +212,7 @@ class Drive:
         for entry in entries:
             assert folding.take(entry) is None
         drive = cls.__new__(cls)
-        drive._start(planned, answer)
+        drive._start(planned, answer, World())
         drive._outcome = outcome
         drive.state = folding.state
         drive.entries = [*entries, *folding.unwritten()]
@@ -199,11 +221,12 @@ class Drive:
         drive.feed(Resumed(first))
         return drive
 
-    def _start(self, planned: Plan, answer: Script) -> None:
+    def _start(self, planned: Plan, answer: Script, world: World) -> None:
+        self._outcome, self.refuses = world.outcome, world.refuses
         self.state = State("r-test22")
         self.entries: list[Entry] = []
-        self._outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown"
         self.executed: list[Execute] = []
+        self.connections = 0
         self.exit_code: int | None = None
         self.effects: list[Effect] = []
         self.files: dict[str, PlannedFile] = {}
@@ -242,8 +265,13 @@ class Drive:
                 self.entries.append(entry)
             case ReadPlan():
                 self._inputs.append(PlanRead(self._plan))
-            case OpenSession():
-                self._inputs.append(SessionOpened("s1", 5, {"TIMEZONE": "UTC"}))
+            case OpenSession(replay):
+                reopens = self.state.hello is not None and self.connections > 0
+                self.connections += 1
+                if reopens and self.refuses():
+                    self._inputs.append(SessionRefused(error("DWX_CONNECTION_REFUSED")))
+                else:
+                    self._inputs.append(SessionOpened("s1", 5, {"TIMEZONE": "UTC"}, len(replay)))
             case CloseSession():
                 self._inputs.append(SessionClosed("s1", 1))
             case ReadFile(file_id):
@@ -252,8 +280,13 @@ class Drive:
             case GenerateFile(_, iteration, _):
                 self._inputs.append(FileRead(generated(iteration), "generated"))
             case Inspect(statement, _):
-                self._inputs.append(Inspected(statement, 7))
-            case CheckCommit(statement, _, _, _, query_id, _, _):
+                creates = any(
+                    one.id == statement and one.kind == "create_as"
+                    for file in self.state.files
+                    for one in file.statements
+                )
+                self._inputs.append(Inspected(statement, -1 if creates else 7))
+            case CheckCommit(statement=statement, query_id=query_id):
                 outcome = self._outcome(effect)
                 self._inputs.append(Checked(statement, 1, query_id, outcome, "so it is"))
             case Execute():
@@ -262,6 +295,8 @@ class Drive:
                 if answer is not None:
                     self._inputs.append(Submitted(effect.statement, "q"))
                     self._inputs.append(answer)
+            case SetTimer(timer, _) if self._timers and timer.startswith("pause"):
+                self._inputs.append(DeadlinePassed(timer))
             case Finish(exit_code):
                 self.exit_code = exit_code
             case _:

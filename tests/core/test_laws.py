@@ -5,14 +5,19 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.core.effects import Execute
+from executor.core.effects import CheckCommit, Execute
 from executor.core.inputs import DeadlinePassed, Input, StopRequested
 from executor.core.state import Asking, Executing
 from executor.replay.verify import Folding, verify
-from protocol.events import Plan, PlannedFile, RunFinished, RunSuspended
-from tests.core.drive import Drive, failure, file, loop, plan, statement, success
+from protocol.events import Outcome, Plan, PlannedFile, RunFinished, RunSuspended
+from tests.core.drive import Drive, World, failure, file, loop, plan, statement, success
 
 MOST_DECISIONS = 40
+CLASSES = (
+    "TABLE_OR_VIEW_NOT_FOUND", "DWX_CONNECTION_LOST", "INVALID_HANDLE.SESSION_CLOSED",
+    "DELTA_CONCURRENT_APPEND", "REQUEST_LIMIT_EXCEEDED", "DWX_STATEMENT_TIMEOUT",
+)  # fmt: skip
+"""Of failures that are asked about, and of such as dwx deals with by itself."""
 
 
 @st.composite
@@ -53,7 +58,7 @@ def plans(draw: st.DrawFn) -> Plan:
     return plan(*files, loops=loops)
 
 
-class World:
+class Drawn(World):
     """A warehouse and a caller that do whatever is drawn."""
 
     def __init__(self, data: st.DataObject) -> None:
@@ -71,7 +76,18 @@ class World:
         outcome = self._data.draw(st.sampled_from(["unknown", "not_committed"]), label="outcome")
         if ending == "failed":
             outcome = "not_committed"
-        return failure(executed, outcome=outcome, cancelled=ending == "cancelled")
+        if ending == "cancelled":
+            class_ = "DWX_STATEMENT_CANCELLED"
+        else:
+            class_ = self._data.draw(st.sampled_from(CLASSES), label="class")
+        return failure(executed, class_, outcome=outcome, cancelled=ending == "cancelled")
+
+    def outcome(self, check: CheckCommit) -> Outcome:
+        outcomes: list[Outcome] = ["committed", "not_committed", "unknown"]
+        return self._data.draw(st.sampled_from(outcomes), label="what became of it")
+
+    def refuses(self) -> bool:
+        return self._data.draw(st.sampled_from([False, False, True]), label="refuses")
 
     def decide(self, drive: Drive, count: int) -> None:
         asking = drive.state.phase
@@ -95,8 +111,8 @@ class World:
 def test_every_run_ends_and_its_log_says_all_of_it(
     planned: Plan, unanswered: str, data: st.DataObject
 ) -> None:
-    world = World(data)
-    drive = Drive(planned, world.answer, on_unanswered=unanswered)
+    world = Drawn(data)
+    drive = Drive(planned, world.answer, world, on_unanswered=unanswered)
     decisions = 0
     while drive.exit_code is None:
         decisions += 1
@@ -134,9 +150,15 @@ def nothing_committed_runs_again(drive: Drive) -> None:
         one.id for planned in drive.state.files for one in planned.statements if not one.idempotent
     }
     may_have_committed: set[str] = set()
-    for event in drive.of("statement_started", "statement_finished"):
+    for event in drive.of("statement_started", "statement_finished", "check"):
         if event.type == "statement_started":
             assert event.statement not in may_have_committed & unsafe
+        elif event.type == "check":
+            if event.status == "failed":
+                may_have_committed.discard(event.name.removeprefix("commit of "))
+        elif event.statement.endswith(".restore"):
+            if event.status == "succeeded":
+                may_have_committed.discard(event.statement.removesuffix(".restore"))
         elif event.outcome != "not_committed":
             may_have_committed.add(event.statement)
 

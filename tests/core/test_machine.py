@@ -306,13 +306,14 @@ def test_an_unknown_outcome_may_be_looked_at_again_and_is_never_sent_again() -> 
         plan(file(1, insert)),
         lambda executed: failure(executed, "DWX_CONNECTION_LOST", outcome="unknown"),
     )
+    assert [event.status for event in drive.of("check")] == ["unknown"]
     assert "check" in [choice.choice for choice in drive.of("error_prompt")[0].choices]
     drive.decide("p1", "check")
-    assert [event.status for event in drive.of("check")] == ["unknown"]
-    assert drive.of("error_prompt")[1].error.class_ == "DWX_OUTCOME_UNKNOWN"
+    assert [event.status for event in drive.of("check")] == ["unknown", "unknown"]
+    assert drive.of("error_prompt")[1].error.class_ == "DWX_CONNECTION_LOST"
     drive._outcome = lambda check: "committed"
     drive.decide("p2", "check")
-    assert [event.status for event in drive.of("check")] == ["unknown", "passed"]
+    assert [event.status for event in drive.of("check")] == ["unknown", "unknown", "passed"]
     assert [one.statement for one in drive.executed] == ["f1.s1"]
     assert finished(drive).exit_code == 0
 

@@ -216,7 +216,7 @@ def test_a_retry_is_a_rule_only_where_the_error_goes_away_by_itself() -> None:
 
         return answer
 
-    passing = Drive(plan(file(1)), conflict("DELTA_CONCURRENT_APPEND", 2))
+    passing = Drive(plan(file(1)), conflict("DELTA_CONCURRENT_APPEND", 8))
     passing.decide("p1", "retry")
     passing.decide("p2", "retry")
     assert rules_of(passing) == (rule("retry", 2, class_="DELTA_CONCURRENT_APPEND", path="01.sql"),)
@@ -233,7 +233,7 @@ def test_decisions_that_changed_with_the_attempt_become_rules_for_each_attempt()
     drive.decide("p2", "skip")
     match: dict[str, Any] = {"class_": "DELTA_CONCURRENT_APPEND", "path": "01.sql"}
     assert rules_of(drive) == (
-        rule("retry", 1, **match, attempt=1), rule("skip", **match, attempt=2)
+        rule("retry", 1, **match, attempt=4), rule("skip", **match, attempt=8)
     )  # fmt: skip
 
 

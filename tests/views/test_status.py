@@ -16,7 +16,7 @@ from executor.views.summary import MAX_BYTES, next_command, one_line, summary, t
 from protocol.codec import EVENT_TYPES, encode
 from protocol.events import Plan
 from tests.core.drive import Drive, failure, file, plan, success
-from tests.core.test_laws import World, plans
+from tests.core.test_laws import Drawn, plans
 
 
 def command(verb: str, *arguments: str) -> str:
@@ -42,7 +42,7 @@ def status(fold: Fold, state: RunState, kept: tuple[dict[str, Any], ...] = ()) -
 def test_the_status_counts_what_the_last_line_counts(
     planned: Plan, unanswered: str, data: st.DataObject
 ) -> None:
-    world = World(data)
+    world = Drawn(data)
     drive = Drive(planned, world.answer, on_unanswered=unanswered)
     decisions = 0
     while drive.exit_code is None:

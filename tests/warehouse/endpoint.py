@@ -6,6 +6,7 @@ the next ExecuteStatement on its way (`faults`), and ask afterwards what it rece
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,6 +85,10 @@ class Endpoint:
         self.fetched_rows: list[int] = []
         """`maxRows` of each FetchResults."""
         self.query_ids: list[str] = []
+        self.queries: list[dict[str, Any]] | None = None
+        """The query history, newest first; `None`: it may not be read."""
+        self.looks: list[str] = []
+        """What was asked of the query history: method and path with its parameters."""
         self.port = 0
         self._operations: dict[bytes, _Operation] = {}
 
@@ -183,6 +188,9 @@ def running(endpoint: Endpoint) -> Iterator[Endpoint]:
         wbufsize = -1  # headers and body in one packet, or each request waits 40 ms for an ACK
 
         def do_POST(self) -> None:
+            if self.path.startswith("/api/"):
+                self._about_queries("POST")
+                return
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 self._answer(401, {"x-databricks-reason-phrase": "Invalid access token."})
@@ -199,6 +207,17 @@ def running(endpoint: Endpoint) -> Iterator[Endpoint]:
                 self.close_connection = True
             else:
                 self._answer(fault.status, fault.headers)
+
+        def do_GET(self) -> None:
+            self._about_queries("GET")
+
+        def _about_queries(self, method: str) -> None:
+            endpoint.looks.append(f"{method} {self.path}")
+            if endpoint.queries is None:
+                self._answer(403, {})
+            else:
+                listed = {"res": endpoint.queries, "has_next_page": False}
+                self._answer(200, {"Content-Type": "application/json"}, json.dumps(listed).encode())
 
         def _answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
             self.send_response(status)

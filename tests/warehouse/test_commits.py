@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 
 from executor.core.facts import FailureFacts
-from executor.warehouse.databricks.commits import NO_TABLE, newest_version, outcome_of
+from executor.warehouse.databricks.commits import (
+    NO_TABLE,
+    Sources,
+    newest_version,
+    outcome_of,
+)
 from executor.warehouse.databricks.history import HistoryEntry
+from executor.warehouse.databricks.query_history import QueryHistory
 from executor.warehouse.port import StatementError, Write
-from protocol.events import Outcome
+from protocol.events import Outcome, StatementKind
+from tests.warehouse.endpoint import Endpoint, running
 
 OURS = "0a1b2c3d-0000-4000-8000-000000000001"
 History = Callable[[str, int], list[HistoryEntry]]
@@ -38,41 +47,148 @@ def unreadable(table: str, limit: int) -> list[HistoryEntry]:
     raise StatementError(facts, outcome="not_committed", evidence="")
 
 
-def insert(version: int | None, *, query_id: str | None = OURS, ended: bool = True) -> Write:
-    return Write("insert", "t", None, query_id, version, ended)
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    with running(Endpoint()) as served:
+        yield served
+
+
+def sources(history: History, endpoint: Endpoint, *, fenced: bool = True) -> Sources:
+    queries = QueryHistory(f"http://127.0.0.1:{endpoint.port}", "test", lambda headers: None)
+    return Sources(history, queries, fenced)
+
+
+def outcome(history: History, endpoint: Endpoint, write: Write, *, fenced: bool = True) -> Outcome:
+    found, evidence = outcome_of(
+        sources(history, endpoint, fenced=fenced), write, Event(), lambda waited: None
+    )
+    assert evidence
+    return found
+
+
+def lost(
+    version: int | None,
+    *,
+    kind: StatementKind = "insert",
+    query_id: str | None = OURS,
+    repeatable: bool = False,
+    over: bool = True,
+    wait: bool = False,
+) -> Write:
+    renames = "t_tmp" if kind == "rename" else None
+    return Write(
+        "r-test22", "f2.s1", 1, kind, "t", renames, query_id, version, repeatable, over, wait
+    )
+
+
+def query(status: str, query_id: str = OURS, **tags: str) -> dict[str, Any]:
+    told = {"run": "r-test22", "statement": "f2.s1", "attempt": "1", **tags}
+    listed = [{"key": key, "value": value} for key, value in told.items()]
+    return {"query_id": query_id, "status": status, "query_tags": listed}
 
 
 @pytest.mark.parametrize(
-    ("history", "write", "outcome"),
+    ("history", "write", "expected"),
     [
-        (tables(t=[(8, OURS), (7, "x")]), insert(7), "committed"),
-        (
-            tables(t=[(9, "y"), (8, OURS.replace("-", "").upper()), (7, "x")]),
-            insert(7),
-            "committed",
-        ),
-        (tables(t=[(7, "x")]), insert(7), "not_committed"),
-        (tables(t=[(7, "x")]), insert(7, ended=False), "unknown"),
-        (tables(t=[(8, "somebody else"), (7, "x")]), insert(7), "unknown"),
-        (tables(t=[(8, None), (7, None)]), insert(7), "unknown"),
-        (tables(t=[(8, "z"), (7, "x")]), insert(7, query_id=None), "unknown"),
-        (tables(t=[(7, "x")]), insert(None), "unknown"),
-        (tables(), insert(NO_TABLE), "not_committed"),
-        (tables(), insert(NO_TABLE, ended=False), "unknown"),
-        (tables(), insert(7), "unknown"),
-        (unreadable, insert(7), "unknown"),
+        (tables(t=[(8, OURS), (7, "x")]), lost(7), "committed"),
+        (tables(t=[(9, "y"), (8, OURS.replace("-", "").upper()), (7, "x")]), lost(7), "committed"),
+        (tables(t=[(7, "x")]), lost(7), "not_committed"),
+        (tables(t=[(7, "x")]), lost(7, over=False), "unknown"),
+        (tables(t=[(8, "somebody else"), (7, "x")]), lost(7), "unknown"),
+        (tables(t=[(8, None), (7, None)]), lost(7), "unknown"),
+        (tables(t=[(8, "z"), (7, "x")]), lost(7, query_id=None), "unknown"),
+        (tables(t=[(7, "x")]), lost(None), "unknown"),
+        (tables(t=[(7, "x")]), lost(None, repeatable=True), "not_committed"),
+        (tables(), lost(NO_TABLE), "not_committed"),
+        (tables(), lost(NO_TABLE, over=False), "unknown"),
+        (tables(), lost(7), "unknown"),
+        (unreadable, lost(7), "unknown"),
+        (unreadable, lost(None, repeatable=True), "unknown"),
     ],
 )
-def test_the_outcome_of_a_write_is_what_the_history_proves(
-    history: History, write: Write, outcome: Outcome
+def test_without_a_query_history_the_history_of_the_target_has_to_prove_it(
+    endpoint: Endpoint, history: History, write: Write, expected: Outcome
 ) -> None:
-    found, evidence = outcome_of(history, write)
-    assert found == outcome
-    assert evidence
+    endpoint.queries = None
+    assert outcome(history, endpoint, write) == expected
 
 
 @pytest.mark.parametrize(
-    ("history", "ended", "outcome"),
+    ("status", "history", "write", "expected"),
+    [
+        ("FINISHED", unreadable, lost(7), "committed"),
+        ("FINISHED", unreadable, lost(None, query_id=None), "committed"),
+        ("FAILED", tables(t=[(8, "somebody else"), (7, "x")]), lost(7), "not_committed"),
+        ("FAILED", tables(t=[(8, OURS), (7, "x")]), lost(7), "committed"),
+        ("FAILED", unreadable, lost(7, kind="script"), "unknown"),
+        ("CANCELED", tables(t=[(8, OURS), (7, "x")]), lost(7), "committed"),
+        ("CANCELED", tables(t=[(7, "x")]), lost(7, over=False), "not_committed"),
+        ("CANCELED", tables(t=[(8, "somebody else"), (7, "x")]), lost(7), "unknown"),
+        ("RUNNING", tables(t=[(7, "x")]), lost(7), "unknown"),
+        ("RUNNING", tables(t=[(8, OURS), (7, "x")]), lost(7, over=False), "committed"),
+    ],
+)
+def test_the_query_history_says_how_a_statement_ended(
+    endpoint: Endpoint, status: str, history: History, write: Write, expected: Outcome
+) -> None:
+    endpoint.queries = [query(status)]
+    assert outcome(history, endpoint, write) == expected
+
+
+def test_a_statement_that_still_runs_is_waited_for(endpoint: Endpoint) -> None:
+    endpoint.queries = [query("RUNNING")]
+    write = lost(7, over=False, wait=True)
+    cancel = Event()
+    told: list[Outcome] = []
+
+    def ask() -> None:
+        found = outcome_of(
+            sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None
+        )
+        told.append(found[0])
+
+    looks = len(endpoint.looks)
+    asking = Thread(target=ask)
+    asking.start()
+    while len(endpoint.looks) < looks + 2:
+        asking.join(0.01)
+    assert told == []
+    endpoint.queries = [query("FINISHED")]
+    asking.join()
+    assert told == ["committed"]
+
+
+def test_a_statement_nobody_waits_for_any_more_is_cancelled(endpoint: Endpoint) -> None:
+    endpoint.queries = [query("RUNNING")]
+    cancel = Event()
+    cancel.set()
+    write = lost(7, query_id=None, over=False, wait=True)
+    found = outcome_of(sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None)
+    assert found[0] == "unknown"
+    assert endpoint.looks[-1] == f"POST /api/2.0/sql/statements/{OURS}/cancel"
+
+
+@pytest.mark.parametrize(
+    ("write", "fenced", "expected"),
+    [
+        (lost(7, query_id=None, over=False), True, "not_committed"),
+        # the old session may still take it in
+        (lost(7, query_id=None, over=False), False, "unknown"),
+        # running it again is safe whatever happens
+        (lost(None, query_id=None, over=False, repeatable=True), False, "not_committed"),
+        # an id was given, so it did arrive
+        (lost(7, over=False), True, "unknown"),
+    ],
+)
+def test_a_statement_the_query_history_does_not_know_never_came_if_it_cannot_come_any_more(
+    endpoint: Endpoint, write: Write, fenced: bool, expected: Outcome
+) -> None:
+    endpoint.queries = [query("FINISHED", "another", attempt="2"), {"query_id": 3}, {}]
+    assert outcome(tables(t=[(7, "x")]), endpoint, write, fenced=fenced) == expected
+
+
+@pytest.mark.parametrize(
+    ("history", "over", "expected"),
     [
         (tables(t=[(3, "x")]), True, "committed"),
         (tables(t_tmp=[(3, "x")]), True, "not_committed"),
@@ -82,10 +198,10 @@ def test_the_outcome_of_a_write_is_what_the_history_proves(
     ],
 )
 def test_a_rename_shows_in_which_of_its_names_exists(
-    history: History, ended: bool, outcome: Outcome
+    endpoint: Endpoint, history: History, over: bool, expected: Outcome
 ) -> None:
-    write = Write("rename", "t", "t_tmp", OURS, None, ended)
-    assert outcome_of(history, write)[0] == outcome
+    endpoint.queries = None
+    assert outcome(history, endpoint, lost(None, kind="rename", over=over)) == expected
 
 
 def test_the_newest_version_tells_no_table_from_not_known() -> None:

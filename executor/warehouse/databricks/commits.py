@@ -1,23 +1,55 @@
-"""Has a write committed? What the history of its target proves, and what it does not.
+"""Has a write committed? What the histories of the warehouse prove, and what they do not.
 
-Proof that it has: an entry with its statement id. Proof that it has not: it cannot be running any
-more, and there is no version newer than before it. A RENAME leaves no entry of its own, but its
-two names tell: it is atomic, so exactly one of them exists. Everything else is unknown.
+Two histories are asked. The *query history* says whether the statement still runs, and how it
+ended. The *history of the target* says which statement made which version. Proof that it has
+committed: the query history says it finished, or the target has a version with its id. Proof that
+it has not: it failed, for a statement commits as a whole; or it runs no more and the target has no
+version newer than before it. A RENAME leaves no entry of its own, but its two names tell: it is
+atomic, so exactly one of them exists. Everything else is unknown.
+
+A statement whose reply was lost has no id for us; the query history knows it by its tags. If it is
+not there, it never arrived: but only once what was sent in an older session cannot begin any more
+(`fenced`), and after a while, because the query history is near real time, not more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Event
+from time import monotonic
 
 from executor.warehouse.databricks.history import DEPTH, HistoryEntry, commit_of
+from executor.warehouse.databricks.query_history import Found, QueryHistory
 from executor.warehouse.port import StatementError, Write
 from protocol.events import Outcome
 
 NO_TABLE = -1
 _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
+_IN_PARTS = ("script", "transaction")
+"""Kinds of which a part may have committed though the whole failed."""
+
+ARRIVES_WITHIN_S = {True: 2.0, False: 8.0}
+"""How long to look for a statement that the query history does not show, in seconds: one that may
+be repeated, and one that must not run twice."""
+_LOOK_AGAIN_S = 1.0
+_TELL_EVERY_S = 10.0
 
 History = Callable[[str, int], list[HistoryEntry]]
 """The newest entries of a table's history, newest first. Raises `StatementError`."""
+
+Running = Callable[[int], None]
+"""Told now and then that the statement still runs, and for how many milliseconds we have waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What can be asked about a statement."""
+
+    history: History
+    queries: QueryHistory
+    fenced: bool
+    """True if nothing that was sent before this session was opened can begin any more."""
 
 
 def newest_version(history: History, table: str) -> int | None:
@@ -29,36 +61,86 @@ def newest_version(history: History, table: str) -> int | None:
     return entries[0].version if entries else None
 
 
-def outcome_of(history: History, write: Write) -> tuple[Outcome, str]:
+def outcome_of(
+    sources: Sources, write: Write, cancel: Event, running: Running
+) -> tuple[Outcome, str]:
     """Whether a write has committed, and the evidence."""
+    found, answered = _in_query_history(sources, write, cancel, running)
+    if found is None:
+        never_came = answered and write.query_id is None and (sources.fenced or write.repeatable)
+        return _in_target(sources.history, replace(write, over=write.over or never_came))
+    known = replace(write, query_id=found.query_id, over=found.fate != "running")
+    if found.fate == "finished":
+        return "committed", f"the query history says that {found.query_id} finished"
+    outcome, evidence = _in_target(sources.history, known)
+    if found.fate == "failed" and outcome != "committed" and write.kind not in _IN_PARTS:
+        # a version made by others meanwhile changes nothing about that
+        return "not_committed", f"the query history says that {found.query_id} failed"
+    return outcome, evidence
+
+
+def _in_query_history(
+    sources: Sources, write: Write, cancel: Event, running: Running
+) -> tuple[Found | None, bool]:
+    """The statement as the query history knows it, at its end if it is to be waited for; and
+    whether the history gave an answer.
+    """
+    begun = told = monotonic()
+    patience = ARRIVES_WITHIN_S[write.repeatable] if write.wait and not write.over else 0.0
+    tags = {"run": write.run, "statement": write.statement, "attempt": str(write.attempt)}
+    while True:
+        if write.query_id is not None:
+            found, answered = sources.queries.by_id(write.query_id), True
+        else:
+            found, answered = sources.queries.by_tags(tags)
+        now = monotonic()
+        is_running = found is not None and found.fate == "running"
+        may_come = found is None and answered and now - begun < patience
+        if not (is_running and write.wait) and not may_come:
+            return found, answered
+        if is_running and now - told >= _TELL_EVERY_S:
+            told = now
+            running(int((now - begun) * 1000))
+        if cancel.wait(_LOOK_AGAIN_S):
+            if is_running and found is not None:
+                sources.queries.cancel(found.query_id)  # nobody waits for it any more
+            return found, answered
+
+
+def _in_target(history: History, write: Write) -> tuple[Outcome, str]:
+    if write.target is None:
+        return "unknown", "what it writes is not known, so no table's history can be looked at"
     if write.kind == "rename":
-        return _outcome_of_rename(history, write)
+        return _of_rename(history, write)
     try:
         entries = history(write.target, DEPTH)
     except StatementError as exc:
-        if exc.facts.error_class in _MISSING and write.version == NO_TABLE and write.ended:
-            return "not_committed", f"{write.target} still does not exist"
+        missing = exc.facts.error_class in _MISSING
+        if missing and write.over and (write.repeatable or write.version == NO_TABLE):
+            return "not_committed", f"{write.target} does not exist"
         return "unknown", f"the history of {write.target} cannot be read: {exc.facts.message}"
     found = commit_of(entries, write.query_id)
     if found is not None:
         return "committed", f"version {found.version} of {write.target} was made by the statement"
     newest = entries[0].version if entries else None
+    if not write.over:
+        return "unknown", f"the statement may still run; {write.target} is at version {newest}"
+    if write.repeatable:
+        return "not_committed", f"it runs no more, and no version of {write.target} names it"
     if newest is None or write.version is None:
         return "unknown", f"the version of {write.target} before the statement is not known"
     if newest > write.version:
         return "unknown", f"{write.target} has moved from version {write.version} to {newest}"
-    if not write.ended:
-        return "unknown", f"{write.target} has no newer version, but the statement may still run"
     return "not_committed", f"{write.target} is still at version {write.version}"
 
 
-def _outcome_of_rename(history: History, write: Write) -> tuple[Outcome, str]:
-    if write.renames is None:
+def _of_rename(history: History, write: Write) -> tuple[Outcome, str]:
+    if write.renames is None or write.target is None:
         return "unknown", "the name before the rename is not known"
     before = newest_version(history, write.renames)
     after = newest_version(history, write.target)
     if before == NO_TABLE and after is not None and after != NO_TABLE:
         return "committed", f"{write.renames} is gone and {write.target} is there"
-    if before is not None and before != NO_TABLE and write.ended:
+    if before is not None and before != NO_TABLE and write.over:
         return "not_committed", f"{write.renames} is still there"
     return "unknown", f"neither {write.renames} nor {write.target} tells whether it was renamed"

@@ -42,11 +42,8 @@ from urllib3.exceptions import (
 
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
-from executor.warehouse.port import StatementError
+from executor.warehouse.port import READS, StatementError
 from protocol.events import Outcome, StatementKind
-
-READS: frozenset[StatementKind] = frozenset({"select", "probe", "use", "set"})
-"""Kinds that commit nothing, however they end."""
 
 _CLASS = re.compile(
     r"(?:^|Exception:\s|running query:\s)\s*\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]", re.MULTILINE

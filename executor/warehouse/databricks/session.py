@@ -23,11 +23,12 @@ from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
 from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
-from executor.warehouse.databricks.commits import newest_version, outcome_of
+from executor.warehouse.databricks.commits import Sources, newest_version, outcome_of
 from executor.warehouse.databricks.history import (
     HistoryEntry,
     commit_of,
@@ -35,6 +36,7 @@ from executor.warehouse.databricks.history import (
     history_query,
     rows_committed,
 )
+from executor.warehouse.databricks.query_history import QueryHistory
 from executor.warehouse.databricks.reach import cancelled_facts, reach
 from executor.warehouse.databricks.results import (
     AS_SELECT,
@@ -46,20 +48,28 @@ from executor.warehouse.databricks.results import (
     row_counts,
     whole_number,
 )
-from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError, Write
+from executor.warehouse.port import (
+    READS,
+    ConnectError,
+    Opened,
+    Request,
+    Result,
+    StatementError,
+    Write,
+)
 from executor.workflow.names import quote
 from protocol.events import Outcome, RowCounts
 
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
 
-CANCEL_BUDGET_S = 10.0
+CANCEL_BUDGET_S = 7.0
 """How long the terminal state of a cancelled statement is waited for, in seconds."""
 
 OUTAGE_BUDGET_S = 120.0
 """How long polls may fail before the statement counts as lost from sight, in seconds."""
 
-CLOSE_BUDGET_S = 5.0
+CLOSE_BUDGET_S = 3.0
 """How long closing may take, in seconds."""
 
 _ATTEMPT_BUDGET_S = 150.0  # for a session that hangs: a little more than a socket timeout
@@ -75,8 +85,13 @@ _SETTINGS = frozenset(
     {"ANSI_MODE", "TIMEZONE", "STATEMENT_TIMEOUT", "USE_CACHED_RESULT", "LEGACY_TIME_PARSER_POLICY"}
 )
 
-Waiting = Callable[[Literal["warehouse_starting", "throttled"], int, int | None], None]
+Reason = Literal["warehouse_starting", "throttled", "unreachable", "statement_running"]
+Waiting = Callable[[Reason, int, int | None], None]
 """Called with the reason, milliseconds waited so far, and the budget in milliseconds."""
+
+
+def _nobody(reason: Reason, elapsed_ms: int, budget_ms: int | None) -> None:
+    """Is told, where nobody wants to be."""
 
 
 class DatabricksWarehouse:
@@ -104,7 +119,7 @@ class DatabricksWarehouse:
         self._statement_timeout_s = statement_timeout_s
         self._cancel_budget_s = cancel_budget_s
         self._uri = uri or target.uri
-        self._waiting = waiting
+        self._waiting = waiting or _nobody
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -136,15 +151,17 @@ class DatabricksWarehouse:
                     delay = _START_DELAYS_S[min(attempt, len(_START_DELAYS_S) - 1)]
                 if elapsed + delay > self._start_budget_s:
                     raise ConnectError(_too_slow(exc.facts, elapsed)) from exc
-                if self._waiting is not None:
-                    self._waiting(
-                        "throttled" if failure.category == "throttled" else "warehouse_starting",
-                        int(elapsed * 1000),
-                        int(self._start_budget_s * 1000),
-                    )
+                self._waiting(
+                    "throttled" if failure.category == "throttled" else "warehouse_starting",
+                    int(elapsed * 1000),
+                    int(self._start_budget_s * 1000),
+                )
                 if cancel.wait(delay):
                     raise ConnectError(cancelled_facts()) from exc
                 attempt += 1
+
+    def close(self) -> None:
+        """See `executor.warehouse.port.Warehouse.close`: a warehouse far away needs nothing."""
 
     def _url(self) -> str:
         return self._uri or f"https://{self._target.host}"
@@ -207,7 +224,15 @@ class DatabricksWarehouse:
             _close(connection)
             facts = FailureFacts("DWX_CONNECTOR_UNPROTECTED", str(exc), during="connect")
             raise ConnectError(facts) from exc
-        session = DatabricksSession(connection, backend, self._cancel_budget_s)
+        parts = urlsplit(self._url())
+        queries = QueryHistory(
+            f"{parts.scheme}://{parts.netloc}",
+            self._target.http_path.partition("?")[0].rpartition("/")[2],
+            connection.session.auth_provider.add_headers,
+        )
+        session = DatabricksSession(
+            connection, backend, queries, self._waiting, self._cancel_budget_s
+        )
         try:
             session.prepare(self._target, cancel)
         except StatementError as exc:
@@ -234,10 +259,19 @@ class DatabricksWarehouse:
 class DatabricksSession:
     """An open session. Implements `executor.warehouse.port.Session`."""
 
-    def __init__(self, connection: Any, backend: Any, cancel_budget_s: float) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        backend: Any,
+        queries: QueryHistory,
+        waiting: Waiting,
+        cancel_budget_s: float,
+    ) -> None:
         """Made by `DatabricksWarehouse.open`. `backend` is `connection`'s, protected."""
         self._connection = connection
         self._backend = backend
+        self._queries = queries
+        self._waiting = waiting
         self._cancel_budget_s = cancel_budget_s
         self._settings: dict[str, str] = {}
         self._open = True
@@ -285,15 +319,23 @@ class DatabricksSession:
         """See `executor.warehouse.port.Session.version`."""
         return newest_version(lambda name, limit: self.history(name, limit, cancel), table)
 
-    def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
+    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> tuple[Outcome, str]:
         """See `executor.warehouse.port.Session.outcome`."""
-        return outcome_of(lambda name, limit: self.history(name, limit, cancel), write)
+        sources = Sources(
+            history=lambda name, limit: self.history(name, limit, cancel),
+            queries=self._queries,
+            fenced=fenced,
+        )
+        return outcome_of(
+            sources, write, cancel, lambda waited: self._waiting("statement_running", waited, None)
+        )
 
-    def close(self) -> None:
-        """Closes the session within `CLOSE_BUDGET_S`; never raises."""
-        if self._open:
-            self._open = False
-            _close(self._connection)
+    def close(self) -> bool:
+        """Closes the session within `CLOSE_BUDGET_S`; never raises. True if that was confirmed."""
+        if not self._open:
+            return True
+        self._open = False
+        return _close(self._connection)
 
     # --- one statement ------------------------------------------------------------------------
 
@@ -355,6 +397,7 @@ class DatabricksSession:
                     raise errors.statement_error(
                         exc, during="poll", kind=request.kind, query_id=cursor.query_id
                     ) from exc
+                self._waiting("unreachable", int(lost_for * 1000), int(OUTAGE_BUDGET_S * 1000))
                 state = "RUNNING"
                 pause = errors.retry_after_s(exc) or _LAST_DELAY_S
             if state == "SUCCEEDED":
@@ -375,8 +418,6 @@ class DatabricksSession:
         """The error for a terminal state that is neither FINISHED nor comes with a reason."""
         from databricks.sql.thrift_api.TCLIService.ttypes import TOperationState
 
-        from executor.warehouse.databricks import errors
-
         exact = getattr(self._backend.last_status, "operationState", None)
         if state == "CANCELLED":
             facts = FailureFacts(
@@ -396,7 +437,7 @@ class DatabricksSession:
                 None, f"The statement ended in state {state}, and the warehouse gave no reason."
             )
             evidence = "the warehouse did not say how it ended"
-        reads = request.kind in errors.READS
+        reads = request.kind in READS
         return StatementError(
             replace(
                 facts,
@@ -541,9 +582,8 @@ def _too_slow(facts: FailureFacts, elapsed_s: float) -> FailureFacts:
 
 
 def _unconfirmed(request: Request, query_id: str | None, budget_s: float) -> StatementError:
-    from executor.warehouse.databricks import errors
 
-    reads = request.kind in errors.READS
+    reads = request.kind in READS
     return StatementError(
         FailureFacts(
             "DWX_CANCEL_UNCONFIRMED",
@@ -559,14 +599,30 @@ def _unconfirmed(request: Request, query_id: str | None, budget_s: float) -> Sta
     )
 
 
-def _close(connection: Any) -> None:
+def _close(connection: Any) -> bool:
+    """Closes a connection, in a thread that may have to be left behind. True if the warehouse has
+    said that the session is closed, or that it knows no such session.
+    """
+    confirmed = Event()
+
     def run() -> None:
+        session = connection.session
         with contextlib.suppress(Exception):
-            connection.close()
+            try:
+                session.backend.close_session(session._session_id)
+                confirmed.set()
+            except Exception as exc:
+                if "Invalid SessionHandle" in str(exc) or "is closed" in str(exc):
+                    confirmed.set()
+                raise
+            finally:
+                session.is_open = False  # or the connector would send it once more
+                connection.close()
 
     thread = Thread(target=run, name="dwx-close", daemon=True)
     thread.start()
     thread.join(CLOSE_BUDGET_S)
+    return confirmed.is_set()
 
 
 def _tame_logging() -> None:

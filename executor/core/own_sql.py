@@ -1,4 +1,4 @@
-"""The statements the executor writes itself, for a loop and for OPTIMIZE.
+"""The SQL the executor writes itself: for a loop, for OPTIMIZE, and to undo a write.
 
 The one-way set difference of an iteration's table and the one before it is an exact fixpoint test:
 it is empty exactly if another iteration would change nothing (WORKFLOWS: loop mathematics).
@@ -35,3 +35,8 @@ def alias_sql(loop: PlannedLoop, iteration: int) -> str:
 
 def optimize_sql(table: str) -> str:
     return f"OPTIMIZE {sql_name(table)}"
+
+
+def restore_sql(table: str, version: int) -> str:
+    """Gives a table the content it had at a version of its history."""
+    return f"RESTORE TABLE {sql_name(table)} TO VERSION AS OF {version}"
