@@ -9,6 +9,7 @@ from databricks.sql.thrift_api.TCLIService import ttypes
 
 from executor.local import metadata, rowsets
 from executor.local.errors import SqlError
+from executor.local.injection import sent_of
 from executor.local.operations import (
     CANCELLED,
     FAILED,
@@ -125,7 +126,9 @@ class Handler:
             params = bind(req.parameters)
         except SqlError as exc:
             return ttypes.TExecuteStatementResp(status=_failed(exc))
-        operation = self._registry.submit(session, lambda work: execute(work, sql), params)
+        operation = self._registry.submit(
+            session, lambda work: execute(work, sql), params, sent_of(req)
+        )
         return self._started(
             ttypes.TExecuteStatementResp,
             operation,
