@@ -17,10 +17,12 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal, get_args
+
+from executor.local.sent import Sent
 
 # --- what happens ---------------------------------------------------------------------------------
 
@@ -167,14 +169,6 @@ STATUS_CODES = (400, 401, 403, 404, 429, 500, 502, 503, 504)
 
 class FaultError(ValueError):
     """This fault cannot be; the message says why and what can."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A statement as its client sent it."""
-
-    sql: str
-    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

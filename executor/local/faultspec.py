@@ -191,7 +191,7 @@ def _shown(key: str, value: Any) -> str:
 
 
 def _example(key: str) -> str:
-    return {
+    examples: dict[str, str] = {
         "seconds": "2.5",
         "chance": "0.1",
         "text": '"[DELTA_CONCURRENT_APPEND] A file was added. SQLSTATE: 2D521"',
@@ -200,4 +200,5 @@ def _example(key: str) -> str:
         "sql": "'INSERT INTO'",
         "table": "main.crm.t",
         **{name: choices[0] for name, choices in _CHOICES.items()},
-    }.get(key, "1")
+    }
+    return examples.get(key, "1")

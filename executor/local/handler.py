@@ -9,7 +9,6 @@ from databricks.sql.thrift_api.TCLIService import ttypes
 
 from executor.local import metadata, rowsets
 from executor.local.errors import SqlError
-from executor.local.injection import sent_of
 from executor.local.operations import (
     CANCELLED,
     FAILED,
@@ -22,6 +21,7 @@ from executor.local.operations import (
 )
 from executor.local.parameters import bind
 from executor.local.results import Result
+from executor.local.sent import sent_of
 from executor.local.session import Session, set_one
 from executor.local.statements import execute
 

@@ -36,7 +36,6 @@ from executor.local.faults import (
     OnCall,
     OnStatement,
     Refuse,
-    Sent,
     SessionLost,
     SlowEnd,
     SlowStart,
@@ -47,6 +46,7 @@ from executor.local.faults import (
 )
 from executor.local.operations import Registry, Work
 from executor.local.results import Result
+from executor.local.sent import Sent, sent_of
 from executor.local.wire import (
     Asked,
     Reply,
@@ -75,7 +75,7 @@ _SAID = {
 }
 
 
-class _Said(SqlError):
+class _WordedError(SqlError):
     """A failure in exactly these words."""
 
     def __init__(self, text: str) -> None:
@@ -230,24 +230,10 @@ class Injection:
                         work(execution).close()
                     raise Cancelled if state == "cancelled" else TimedOut
                 case Error(text):
-                    raise _Said(text)
+                    raise _WordedError(text)
             raise AssertionError(what)
 
         return run
-
-
-def sent_of(request: Any) -> Sent:
-    """A TExecuteStatementReq as faults see it."""
-    return Sent(request.statement, _tags((request.confOverlay or {}).get("query_tags") or ""))
-
-
-def _tags(text: str) -> dict[str, str]:
-    """``k:v,k2:v2``, with a backslash before ``:``, ``,`` and a backslash in a value."""
-    tags: dict[str, str] = {}
-    for piece in re.findall(r"(?:\\.|[^,\\])+", text, re.DOTALL):
-        key, _, value = piece.partition(":")
-        tags[key] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
-    return tags
 
 
 def _await_end(client: Any, seconds: float | None) -> None:

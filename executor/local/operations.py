@@ -18,8 +18,8 @@ from executor.local.duckerrors import translate
 from executor.local.engine import Engine
 from executor.local.errors import Cancelled, SqlError, TimedOut
 from executor.local.execution import Execution
-from executor.local.faults import Sent
 from executor.local.results import Result
+from executor.local.sent import Sent
 from executor.local.session import Session, timeout_of
 from executor.local.values import Value
 

@@ -2,8 +2,8 @@
 
 A connector posts one Thrift call per HTTP request and keeps its connection open, so there is a
 thread per connection. Nothing here knows SQL: ``Handler`` answers the calls, the engine runs the
-statements. ``_Endpoint.answer`` is the one place every request and reply passes; there ``Injection``
-makes faults of the way happen (a connection dropped, an answer delayed).
+statements. ``_Endpoint.answer`` is the one place every request and reply passes, and so the place
+where ``Injection`` makes faults of the way happen (a connection dropped, an answer delayed).
 """
 
 from __future__ import annotations
