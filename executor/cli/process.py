@@ -279,6 +279,7 @@ class Process:
             config=args.config,
             local=args.local,
             create_namespace=args.create_namespace,
+            faults=tuple(args.fault),
             start_timeout_s=args.start_timeout / 1000,
             statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
         )
@@ -385,6 +386,10 @@ def place_of(args: Namespace) -> Place:
             schema=args.schema or LOCAL_SCHEMA,
         )
         return Place(target=target)
+    if args.fault:
+        problem = "--fault is for the embedded warehouse"
+        suggestion = "Add --local: what goes wrong on Databricks is not for dwx to choose."
+        return Place(problem=("DWX_USAGE", problem, suggestion))
     if args.create_namespace:
         problem = "--create-namespace is for the embedded warehouse"
         suggestion = "Add --local, or create the namespace on Databricks yourself."

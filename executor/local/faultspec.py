@@ -24,6 +24,7 @@ from executor.local.faults import (
     Error,
     Fault,
     FaultError,
+    Fired,
     Garbage,
     HandleLost,
     Hang,
@@ -116,6 +117,15 @@ def render(fault: Fault) -> str:
             if value != defaults[key]:
                 parts.append(f"{key.replace('_', '-')}={_shown(key, value)}")
     return ",".join(parts)
+
+
+def told(fired: Fired) -> str:
+    """A fault that has struck, as a line for people."""
+    line = f"fault {render(fired.fault)} has struck {fired.call}"
+    if fired.sent is not None:
+        named = fired.sent.tags.get("statement")
+        line += f" of {named or ' '.join(fired.sent.sql.split())[:60]}"
+    return f"{line} (time {fired.time})"
 
 
 def _usual_count(what: What) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from threading import Event
 
 from executor.core.facts import FailureFacts
 from executor.core.inputs import Delayed, Input
+from executor.local.faults import Fault, Faults, Fired
+from executor.local.faultspec import told
 from executor.runtime import unify_config
 from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
@@ -28,6 +31,8 @@ class Choices:
     config: Path | None = None
     local: Path | None = None
     create_namespace: bool = False
+    faults: tuple[Fault, ...] = ()
+    """What is to go wrong on the embedded warehouse."""
     start_timeout_s: float = 600.0
     statement_timeout_s: int | None = None
 
@@ -70,7 +75,9 @@ def make_world(
 
     def warehouse(deliver: Callable[[Input], None]) -> Warehouse:
         if choices.local is not None and target is not None:
-            return EmbeddedWarehouse(choices.local, target, create=choices.create_namespace)
+            return EmbeddedWarehouse(
+                choices.local, target, create=choices.create_namespace, faults=choices.faults
+            )
         if target is None or credentials is None:
             raise ValueError("a run that connects needs a target and credentials")
         from executor.warehouse.databricks.session import DatabricksWarehouse
@@ -91,10 +98,14 @@ def make_world(
 class EmbeddedWarehouse:
     """The embedded warehouse, served from this process, and a session on it like on any other."""
 
-    def __init__(self, path: Path, target: Target, *, create: bool) -> None:
+    def __init__(
+        self, path: Path, target: Target, *, create: bool, faults: tuple[Fault, ...] = ()
+    ) -> None:
         self._path = path
         self._target = target
         self._create = create
+        # one for all sessions: a fault that has struck stays counted when another is opened
+        self._faults = Faults(faults, on_fired=_tell)
 
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse and opens a session. Errors: `ConnectError`."""
@@ -113,7 +124,7 @@ class EmbeddedWarehouse:
         from executor.warehouse.databricks.session import DatabricksWarehouse
 
         try:
-            server = LocalWarehouse(self._path)
+            server = LocalWarehouse(self._path, faults=self._faults)
             server.start()
             if self._create and self._target.catalog and self._target.schema:
                 server.create_namespace(self._target.catalog, self._target.schema)
@@ -131,6 +142,12 @@ class EmbeddedWarehouse:
             server.close()
             raise
         return _EmbeddedSession(session, server.close)
+
+
+def _tell(fired: Fired) -> None:
+    """Says on stderr that a fault has struck: stdout is for events, which know no rehearsals."""
+    if sys.stderr is not None:  # closed by whoever started us
+        print(f"dwx: {told(fired)}", file=sys.stderr, flush=True)
 
 
 class _EmbeddedSession:
