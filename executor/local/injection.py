@@ -54,6 +54,7 @@ from executor.local.wire import (
     read_call,
     read_operation,
     thrift_refusal,
+    write_call,
 )
 
 _ERROR = ttypes.TStatusCode.ERROR_STATUS
@@ -180,6 +181,9 @@ class Injection:
 
     def _executed(self, asked: Asked, body: bytes, *, to_its_end: bool = True) -> bytes:
         """The reply that its client will not see. A statement gets out of the client's reach."""
+        if asked.name == "ExecuteStatement" and not to_its_end:
+            asked.request.getDirectResults = None  # or the reply waits for the statement's end
+            body = write_call(asked)
         reply = self._process(body)
         if asked.name == "ExecuteStatement":
             operation = self._registry.abandon(read_operation(reply) or b"")

@@ -67,6 +67,22 @@ def read_call(body: bytes) -> Asked:
     return Asked(name, sequence, arguments.req)
 
 
+def write_call(asked: Asked) -> bytes:
+    """The request that ``read_call`` reads as ``asked``."""
+    arguments = getattr(TCLIService, f"{asked.name}_args")(asked.request)
+    return _message(asked, TMessageType.CALL, arguments)
+
+
+def _message(asked: Asked, kind: int, content: Any) -> bytes:
+    sink = TMemoryBuffer()
+    protocol = _PROTOCOLS.getProtocol(sink)
+    protocol.writeMessageBegin(asked.name, kind, asked.sequence)
+    content.write(protocol)
+    protocol.writeMessageEnd()
+    written: bytes = sink.getvalue()
+    return written
+
+
 def read_operation(reply: bytes) -> bytes | None:
     """The id of the statement that a reply to ExecuteStatement hands out."""
     source = _PROTOCOLS.getProtocol(TMemoryBuffer(reply))
@@ -85,12 +101,8 @@ def thrift_refusal(asked: Asked, code: int, text: str, sqlstate: str | None) -> 
     response = getattr(ttypes, f"T{asked.name}Resp")(status=status)
     if asked.name == "OpenSession":
         response.serverProtocolVersion = VERSION
-    sink = TMemoryBuffer()
-    protocol = _PROTOCOLS.getProtocol(sink)
-    protocol.writeMessageBegin(asked.name, TMessageType.REPLY, asked.sequence)
-    getattr(TCLIService, f"{asked.name}_result")(success=response).write(protocol)
-    protocol.writeMessageEnd()
-    return Reply(sink.getvalue())
+    result = getattr(TCLIService, f"{asked.name}_result")(success=response)
+    return Reply(_message(asked, TMessageType.REPLY, result))
 
 
 def http_refusal(status: int, message: str, retry_after: int | None = None) -> Reply:

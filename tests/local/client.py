@@ -8,7 +8,7 @@ from executor.local.service import LocalWarehouse
 
 
 def connect(warehouse: LocalWarehouse, **kwargs: Any) -> Any:
-    """A connection as a user's program would make it, but that tries once unless told otherwise."""
+    """A connection as a user's program would make it."""
     from databricks import sql
 
     return sql.connect(
@@ -19,6 +19,6 @@ def connect(warehouse: LocalWarehouse, **kwargs: Any) -> Any:
         enable_telemetry=False,
         use_cloud_fetch=False,
         _socket_timeout=60,
-        _retry_stop_after_attempts_count=kwargs.pop("attempts", 1),
+        _retry_stop_after_attempts_count=1,
         **kwargs,
     )
