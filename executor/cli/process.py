@@ -35,6 +35,7 @@ from protocol.hello import Entry, Hello, Settings, View
 if TYPE_CHECKING:
     from executor.core.inputs import Input
     from executor.core.state import State
+    from executor.local.faults import Fault, Faults
     from executor.replay.verify import Folding
     from executor.runtime.runner import World
     from executor.workflow.model import Workflow
@@ -279,7 +280,7 @@ class Process:
             config=args.config,
             local=args.local,
             create_namespace=args.create_namespace,
-            faults=tuple(args.fault),
+            faults=_faults(args.fault),
             start_timeout_s=args.start_timeout / 1000,
             statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
         )
@@ -375,6 +376,20 @@ def _policy(path: Path | None, segment: int) -> tuple[Input, ...]:
     from executor.runtime import policy_file  # only who gives a policy pays for it
 
     return (policy_file.given(path, segment),)
+
+
+def _faults(given: Sequence[Fault]) -> Faults | None:
+    """The faults given by flags. Each that strikes is told on stderr: stdout is for events."""
+    if not given:
+        return None
+    from executor.local.faults import Faults, Fired  # only for those who rehearse
+    from executor.local.faultspec import told
+
+    def tell(fired: Fired) -> None:
+        if sys.stderr is not None:  # closed by whoever started us
+            print(f"dwx: {told(fired)}", file=sys.stderr, flush=True)
+
+    return Faults(given, tell)
 
 
 def place_of(args: Namespace) -> Place:

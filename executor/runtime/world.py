@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from executor.core.facts import FailureFacts
 from executor.core.inputs import Delayed, Input
-from executor.local.faults import Fault, Faults, Fired
-from executor.local.faultspec import told
 from executor.runtime import unify_config
 from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
@@ -20,6 +18,9 @@ from executor.warehouse.databricks.auth import Credentials, Target
 from executor.warehouse.port import ConnectError, Session, Warehouse
 from executor.workflow.model import SourceFile, Workflow
 from protocol.events import Plan, PlanWarning
+
+if TYPE_CHECKING:
+    from executor.local.faults import Faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Choices:
     config: Path | None = None
     local: Path | None = None
     create_namespace: bool = False
-    faults: tuple[Fault, ...] = ()
+    faults: Faults | None = None
     """What is to go wrong on the embedded warehouse."""
     start_timeout_s: float = 600.0
     statement_timeout_s: int | None = None
@@ -99,13 +100,13 @@ class EmbeddedWarehouse:
     """The embedded warehouse, served from this process, and a session on it like on any other."""
 
     def __init__(
-        self, path: Path, target: Target, *, create: bool, faults: tuple[Fault, ...] = ()
+        self, path: Path, target: Target, *, create: bool, faults: Faults | None = None
     ) -> None:
         self._path = path
         self._target = target
         self._create = create
         # one for all sessions: a fault that has struck stays counted when another is opened
-        self._faults = Faults(faults, on_fired=_tell)
+        self._faults = faults
 
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse and opens a session. Errors: `ConnectError`."""
@@ -124,7 +125,7 @@ class EmbeddedWarehouse:
         from executor.warehouse.databricks.session import DatabricksWarehouse
 
         try:
-            server = LocalWarehouse(self._path, faults=self._faults)
+            server = LocalWarehouse(self._path, faults=self._faults or ())
             server.start()
             if self._create and self._target.catalog and self._target.schema:
                 server.create_namespace(self._target.catalog, self._target.schema)
@@ -142,12 +143,6 @@ class EmbeddedWarehouse:
             server.close()
             raise
         return _EmbeddedSession(session, server.close)
-
-
-def _tell(fired: Fired) -> None:
-    """Says on stderr that a fault has struck: stdout is for events, which know no rehearsals."""
-    if sys.stderr is not None:  # closed by whoever started us
-        print(f"dwx: {told(fired)}", file=sys.stderr, flush=True)
 
 
 class _EmbeddedSession:
