@@ -37,7 +37,15 @@ def main(argv: Sequence[str]) -> int:
     )
     flags.add_argument("run", metavar="RUN", nargs="?", help="id, prefix or directory of the run")
     flags.add_argument("--run-root", type=Path, metavar="PATH")
+    flags.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="as for dwx run; what the run was started with is not repeated",
+    )
     args, more = flags.parse_known_args(argv)
+    more += [word for spec in args.fault for word in ("--fault", spec)]
     early_signals = keep_signals()
     try:
         path = find(run_root(args.run_root), args.run)

@@ -117,7 +117,7 @@ def test_a_resumed_run_meets_only_the_faults_it_is_given_anew(tmp_path: Path) ->
     assert (first.exit_code, len(struck(first))) == (5, 1)
     dwx_answer(tmp_path, "p1")
     second = dwx("resume", "--fault", fault, cwd=tmp_path)
-    assert (second.exit_code, len(struck(second))) == (5, 1)
+    assert (second.exit_code, len(struck(second))) == (5, 1), second.stderr
     dwx_answer(tmp_path, "p2")
     third = dwx("resume", cwd=tmp_path)
     assert (third.exit_code, struck(third)) == (0, [])
