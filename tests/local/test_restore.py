@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 from databricks.sql.exc import ServerOperationError
 
+from executor.local.errors import SqlError
+from executor.local.history import Commit
 from executor.local.service import LocalWarehouse
 from tests.local.client import connect
 
@@ -127,3 +130,19 @@ def test_a_rename_and_a_replacement_keep_the_history(run: Any) -> None:
     run("INSERT INTO u VALUES (3)")
     run("CREATE OR REPLACE TABLE u AS SELECT 9 AS a")
     assert [row[0] for row in run("DESCRIBE HISTORY u")] == [2, 1, 0]
+
+
+@pytest.mark.usefixtures("t")
+def test_a_commit_that_must_follow_a_version_is_refused_after_another(
+    shared: LocalWarehouse, schema: str, run: Any
+) -> None:
+    run("INSERT INTO t VALUES (3)")
+    path, history = ("main", schema, "t"), shared.engine.history
+    late = Commit(path, "RESTORE", follows=0)
+    with (
+        closing(shared.engine.connect()) as con,
+        history.lock,
+        pytest.raises(SqlError, match="DELTA_CONCURRENT_APPEND"),
+    ):
+        history.write(con, str(history.table_id(con, path)), late, "a statement", "a user")
+    assert operations(run) == ["WRITE", "CREATE TABLE AS SELECT"]
