@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from executor.local.faults import Fault
 
 LOCAL_CATALOG, LOCAL_SCHEMA = "main", "default"
 """What a new embedded warehouse has, and where `--local` starts unless told otherwise."""
@@ -42,6 +45,16 @@ def duration_ms(text: str) -> int:
     if milliseconds > LONGEST_MS:
         raise argparse.ArgumentTypeError(f"{text!r} is more than 30 days")
     return milliseconds
+
+
+def fault(text: str) -> Fault:
+    """A fault of the embedded warehouse, as `executor.local.faultspec` reads it."""
+    from executor.local.faultspec import parse  # only for those who rehearse
+
+    try:
+        return parse(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def filled(text: str) -> str:

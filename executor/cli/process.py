@@ -36,6 +36,7 @@ from protocol.hello import Entry, Hello, Settings, View
 if TYPE_CHECKING:
     from executor.core.inputs import Input
     from executor.core.state import State
+    from executor.local.faults import Fault, Faults
     from executor.replay.verify import Folding
     from executor.runtime.runner import World
     from executor.workflow.model import Workflow
@@ -283,6 +284,7 @@ class Process:
             config=args.config,
             local=args.local,
             create_namespace=args.create_namespace,
+            faults=_faults(args.fault),
             start_timeout_s=args.start_timeout / 1000,
             statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
         )
@@ -386,6 +388,20 @@ def _policy(path: Path | None, segment: int) -> tuple[Input, ...]:
     return (policy_file.given(path, segment),)
 
 
+def _faults(given: Sequence[Fault]) -> Faults | None:
+    """The faults given by flags. Each that strikes is told on stderr: stdout is for events."""
+    if not given:
+        return None
+    from executor.local.faults import Faults, Fired  # only for those who rehearse
+    from executor.local.faultspec import told
+
+    def tell(fired: Fired) -> None:
+        if sys.stderr is not None:  # closed by whoever started us
+            print(f"dwx: {told(fired)}", file=sys.stderr, flush=True)
+
+    return Faults(given, tell)
+
+
 def place_of(args: Namespace) -> Place:
     if args.local is not None:
         target = Target(
@@ -395,6 +411,10 @@ def place_of(args: Namespace) -> Place:
             schema=args.schema or LOCAL_SCHEMA,
         )
         return Place(target=target)
+    if args.fault:
+        problem = "--fault is for the embedded warehouse"
+        suggestion = "Add --local: what goes wrong on Databricks is not for dwx to choose."
+        return Place(problem=("DWX_USAGE", problem, suggestion))
     if args.create_namespace:
         problem = "--create-namespace is for the embedded warehouse"
         suggestion = "Add --local, or create the namespace on Databricks yourself."

@@ -1,7 +1,8 @@
 """`dwx resume`: goes on with a run that was suspended, or whose process died.
 
-The flags of the run are those it was started with; whatever is given here is added to them. The
-token comes from where it came then, because no record holds it.
+The flags of the run are those it was started with; whatever is given here is added to them, except
+for --fault: only what is given here goes wrong. The token comes from where it came then, because no
+record holds it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,15 @@ def main(argv: Sequence[str]) -> int:
     )
     flags.add_argument("run", metavar="RUN", nargs="?", help="id, prefix or directory of the run")
     flags.add_argument("--run-root", type=Path, metavar="PATH")
+    flags.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="as for dwx run; what the run was started with is not repeated",
+    )
     args, more = flags.parse_known_args(argv)
+    more += [word for spec in args.fault for word in ("--fault", spec)]
     early_signals = keep_signals()
     try:
         path = find(run_root(args.run_root), args.run)
@@ -46,8 +55,11 @@ def main(argv: Sequence[str]) -> int:
     # the run it was started with may have been detached; this process is what it says itself
     command = [one for one in (*begun_with, *more) if one != "--detach"]
     run_args = run_parser().parse_args(command)
+    given_now = run_parser().parse_args([str(run_args.directory), *more])
     # the policy given before is in the record; only one that is given now is read
-    run_args.policy = run_parser().parse_args([str(run_args.directory), *more]).policy
+    run_args.policy = given_now.policy
+    # what went wrong before has gone wrong: only what is asked for now is rehearsed
+    run_args.fault = given_now.fault
     closed = fill_closed_descriptors()
     wire = own_stdout()
     if "--detach" in more:

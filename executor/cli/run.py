@@ -13,7 +13,15 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from executor.cli.parser import Parser, UsageError, assignment, duration_ms, filled, positive
+from executor.cli.parser import (
+    Parser,
+    UsageError,
+    assignment,
+    duration_ms,
+    fault,
+    filled,
+    positive,
+)
 from executor.cli.process import Process, detach, end, first, hello_of, keep_signals
 from executor.runtime import rundir
 from executor.runtime.record import Record
@@ -51,6 +59,15 @@ def parser() -> Parser:
         "--create-namespace",
         action="store_true",
         help="with --local: create the catalog and the schema if they are missing",
+    )
+    where.add_argument(
+        "--fault",
+        type=fault,
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="with --local: let this go wrong, such as drop-after-execute,statement=f2.s1; "
+        "not repeated by dwx resume",
     )
     where.add_argument("--start-timeout", type=duration_ms, default=600_000, metavar="TIME")
     where.add_argument("--statement-timeout", type=duration_ms, metavar="TIME")

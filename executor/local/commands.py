@@ -12,6 +12,7 @@ from collections.abc import Callable
 from executor.local import maintenance, namespaces
 from executor.local.errors import unsupported
 from executor.local.execution import Execution
+from executor.local.restore import restore
 from executor.local.results import Result
 from executor.local.words import Words
 
@@ -57,7 +58,7 @@ _COMMANDS: tuple[tuple[tuple[str, ...], Command], ...] = (
     (("COMMENT ON",), maintenance.comment_on),
     (("SET",), namespaces.set_config),
     (("RESET",), namespaces.reset),
-    (("RESTORE",), _refused("RESTORE", "RESTORE: earlier versions of a table are not kept")),
+    (("RESTORE",), restore),
     (("COPY INTO",), _refused("COPY_INTO", "COPY INTO")),
     (("GRANT", "REVOKE"), _refused("GRANT", "privileges")),
     (("EXPLAIN",), _refused("EXPLAIN", "EXPLAIN")),

@@ -107,6 +107,10 @@ class Cancelled(Exception):  # noqa: N818 -- not an error of the statement: some
     """The statement was cancelled before it committed."""
 
 
+class TimedOut(Cancelled):
+    """The server stopped the statement at its time limit."""
+
+
 class WarehouseError(Exception):
     """The embedded warehouse itself cannot start or go on; says whose fault and what to do."""
 

@@ -38,6 +38,7 @@ class Execution:
         self.con = engine.connect()
         self.params: dict[str, Value] = {}
         self._cancelled = threading.Event()
+        self._told_to_stop = threading.Event()
         self._deciding = threading.Lock()
         self._committed = False
         self._views = 0
@@ -46,6 +47,7 @@ class Execution:
 
     def cancel(self) -> None:
         """Ask for a stop; may be repeated. Without effect once the commit has begun."""
+        self._told_to_stop.set()
         with self._deciding:
             if self._committed:
                 return
@@ -57,6 +59,10 @@ class Execution:
         """Raises Cancelled where a stop was asked for."""
         if self._cancelled.is_set():
             raise Cancelled
+
+    def pause(self, seconds: float) -> None:
+        """Wait; shorter where a stop is asked for, be it too late for the commit."""
+        self._told_to_stop.wait(seconds)
 
     @property
     def cancelled(self) -> bool:

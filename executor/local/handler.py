@@ -21,6 +21,7 @@ from executor.local.operations import (
 )
 from executor.local.parameters import bind
 from executor.local.results import Result
+from executor.local.sent import sent_of
 from executor.local.session import Session, set_one
 from executor.local.statements import execute
 
@@ -125,7 +126,9 @@ class Handler:
             params = bind(req.parameters)
         except SqlError as exc:
             return ttypes.TExecuteStatementResp(status=_failed(exc))
-        operation = self._registry.submit(session, lambda work: execute(work, sql), params)
+        operation = self._registry.submit(
+            session, lambda work: execute(work, sql), params, sent_of(req)
+        )
         return self._started(
             ttypes.TExecuteStatementResp,
             operation,

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from executor.local.catalogs import META, attached
+from executor.local.errors import SqlError
 
 
 @dataclass(slots=True)
@@ -31,6 +32,17 @@ class Commit:
     created: bool = False  # a new table id begins here, unless the table is replaced
     properties: dict[str, str] = field(default_factory=dict)
     clustering: list[str] = field(default_factory=list)
+    follows: int | None = None  # the version it must come right after; None: whichever is last
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the history."""
+
+    version: int
+    operation: str
+    parameters: dict[str, str]
+    metrics: dict[str, str]
 
 
 class History:
@@ -83,6 +95,12 @@ class History:
                 f"SELECT max(version) FROM {where} WHERE id = ?", [table_id]
             ).fetchone()
             last = -1 if row is None or row[0] is None else int(row[0])
+        if commit.follows is not None and last != commit.follows:
+            raise SqlError(
+                "DELTA_CONCURRENT_APPEND",
+                f"The table was changed by a concurrent update: it is at version {last}, no longer "
+                f"at {commit.follows}. Please try the operation again.",
+            )
         version = last + 1
         con.execute(
             f"INSERT INTO {where} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -110,6 +128,16 @@ class History:
             "WHERE schema_name = ? AND table_name = ?",
             [new.lower(), old[1].lower(), old[2].lower()],
         )
+
+    def entries(self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str]) -> list[Entry]:
+        """The whole history, newest first."""
+        rows = con.execute(
+            f'SELECT version, operation, parameters, metrics FROM {attached(path[0])}."{META}"'
+            ".history WHERE id = ? ORDER BY version DESC",
+            [self.table_id(con, path)],
+        ).fetchall()
+        return [Entry(v, op, json.loads(params), json.loads(metrics))
+                for v, op, params, metrics in rows]  # fmt: skip
 
     def rows(
         self, con: duckdb.DuckDBPyConnection, path: tuple[str, str, str], limit: int | None

@@ -16,9 +16,10 @@ from typing import Any
 
 from executor.local.duckerrors import translate
 from executor.local.engine import Engine
-from executor.local.errors import Cancelled, SqlError
+from executor.local.errors import Cancelled, SqlError, TimedOut
 from executor.local.execution import Execution
 from executor.local.results import Result
+from executor.local.sent import Sent
 from executor.local.session import Session, timeout_of
 from executor.local.values import Value
 
@@ -32,9 +33,16 @@ class Operation:
     """A statement and, once finished, a forward cursor over its rows."""
 
     def __init__(
-        self, engine: Engine, session: Session, work: Work, params: dict[str, Value] | None = None
+        self,
+        engine: Engine,
+        session: Session,
+        work: Work,
+        params: dict[str, Value] | None = None,
+        sent: Sent | None = None,
     ) -> None:
+        """``sent`` is None for what is no statement: a question about metadata."""
         self.id = uuid.uuid4()
+        self.sent = sent
         self.session = session
         self.state = RUNNING
         self.error: SqlError | None = None
@@ -69,7 +77,8 @@ class Operation:
         except Exception as exc:  # noqa: BLE001 -- the outermost edge of a statement
             found = translate(exc)
             if isinstance(found, Cancelled) or self._execution.cancelled:
-                state = TIMED_OUT if self._expired else CANCELLED
+                late = self._expired or isinstance(found, TimedOut)
+                state = TIMED_OUT if late else CANCELLED
             else:
                 state = FAILED
                 assert isinstance(found, SqlError)
@@ -101,8 +110,8 @@ class Operation:
         self._expired = True
         self.cancel()
 
-    def wait(self, seconds: float) -> str:
-        """The state, final if it becomes so within ``seconds``."""
+    def wait(self, seconds: float | None) -> str:
+        """The state, final if it becomes so within ``seconds``; None waits for the end."""
         self._done.wait(seconds)
         return self.state
 
@@ -141,6 +150,12 @@ class Operation:
         self._waiting += more
         self._last = not more
 
+    def abandon(self) -> None:
+        """Nobody will ask for it any more: it runs to its end, and frees what it holds there."""
+        self._closed = True
+        if self._done.is_set():
+            self.close()
+
     def close(self, seconds: float = 0.0) -> None:
         """Stop it if it runs, free what it holds. Waits at most ``seconds`` for the worker."""
         self._closed = True
@@ -160,6 +175,9 @@ class Registry:
         self._lock = threading.Lock()
         self._sessions: dict[bytes, Session] = {}
         self._operations: dict[bytes, Operation] = {}
+        self._abandoned: list[Operation] = []
+        self.course: Callable[[Sent, Work], Work] = lambda sent, work: work
+        """What becomes of a statement; here faults change it."""
 
     def open(self, session: Session) -> Session:
         with self._lock:
@@ -181,10 +199,29 @@ class Registry:
             self.close_operation(operation.id.bytes)
         return True
 
+    def lose_session(self, guid: bytes, *, cancel: bool) -> list[bytes]:
+        """Forget a session as a server does that never closed it. What runs in it goes on, out of
+        reach, or is cancelled. Returns the handles that were lost with it.
+        """
+        with self._lock:
+            session = self._sessions.pop(guid, None)
+            mine = [o for o in self._operations.values() if o.session is session]
+        for operation in mine:
+            if cancel:
+                self.close_operation(operation.id.bytes)
+            else:
+                self.abandon(operation.id.bytes)
+        return [operation.id.bytes for operation in mine]
+
     def submit(
-        self, session: Session, work: Work, params: dict[str, Value] | None = None
+        self,
+        session: Session,
+        work: Work,
+        params: dict[str, Value] | None = None,
+        sent: Sent | None = None,
     ) -> Operation:
-        operation = Operation(self.engine, session, work, params)
+        course = work if sent is None else self.course(sent, work)
+        operation = Operation(self.engine, session, course, params, sent)
         with self._lock:
             self._operations[operation.id.bytes] = operation
         operation.start()
@@ -202,11 +239,23 @@ class Registry:
         operation.close()
         return True
 
+    def abandon(self, guid: bytes) -> Operation | None:
+        """Take a statement out of every client's reach; it runs to its end."""
+        with self._lock:
+            operation = self._operations.pop(guid, None)
+            self._abandoned = [o for o in self._abandoned if o.state == RUNNING]
+            if operation is not None:
+                self._abandoned.append(operation)
+        if operation is not None:
+            operation.abandon()
+        return operation
+
     def close(self, seconds: float) -> None:
         """Cancel everything; wait at most ``seconds`` in all for workers to stop."""
         with self._lock:
-            operations = list(self._operations.values())
+            operations = [*self._operations.values(), *self._abandoned]
             self._operations.clear()
+            self._abandoned.clear()
             self._sessions.clear()
         until = time.monotonic() + seconds
         for operation in operations:

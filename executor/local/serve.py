@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from executor.local.faults import Faults
 from executor.local.service import LocalWarehouse
 
 
@@ -15,6 +16,7 @@ def serve(
     port: int = 0,
     token: str | None = None,
     *,
+    faults: Faults | None = None,
     ready: Callable[[LocalWarehouse], None] | None = None,
 ) -> None:
     """Serve ``path`` on loopback until SIGINT or SIGTERM, then close within 5 s.
@@ -28,7 +30,7 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        with LocalWarehouse(path, port=port, token=token) as warehouse:
+        with LocalWarehouse(path, port=port, token=token, faults=faults or ()) as warehouse:
             if ready is not None:
                 ready(warehouse)
             stop.wait()

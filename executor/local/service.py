@@ -2,8 +2,8 @@
 
 A connector posts one Thrift call per HTTP request and keeps its connection open, so there is a
 thread per connection. Nothing here knows SQL: ``Handler`` answers the calls, the engine runs the
-statements. What happens to a request on its way (a connection dropped, an answer delayed) can be
-changed by wrapping ``_Endpoint.answer``, which is the one place every request and reply passes.
+statements. ``_Endpoint.answer`` is the one place every request and reply passes, and so the place
+where ``Injection`` makes faults of the way happen (a connection dropped, an answer delayed).
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ import contextlib
 import hmac
 import secrets
 import socket
+import ssl
 import threading
+from collections.abc import Iterable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from databricks.sql.thrift_api.TCLIService import TCLIService
-from thrift.protocol.TBinaryProtocol import TBinaryProtocolAcceleratedFactory
-from thrift.transport.TTransport import TMemoryBuffer
 
 from executor.local.engine import Engine
 from executor.local.errors import WarehouseError
+from executor.local.faults import Fault, Faults
 from executor.local.handler import Handler
+from executor.local.injection import Injection
 from executor.local.operations import Registry
+from executor.local.tls import bad_context
+from executor.local.wire import Reply, http_refusal, process
 
 HOST = "127.0.0.1"
 HTTP_PATH = "/sql/1.0/warehouses/local"
@@ -38,19 +43,28 @@ class LocalWarehouse:
 
     ``path`` is the directory that keeps the catalogs, one DuckDB file each; None means a private
     temporary directory that ``close`` removes. ``port`` 0 takes any free port. ``token`` None
-    makes a random one. ``start`` raises WarehouseBusy where another process holds ``path``, and
-    WarehouseError where the directory or the port cannot be used.
+    makes a random one. ``faults`` go wrong from the start on; the attribute of that name arms and
+    disarms others while the warehouse runs, and tells which have struck. ``start`` raises
+    WarehouseBusy where another process holds ``path``, and WarehouseError where the directory or
+    the port cannot be used.
     """
 
     host = HOST
     http_path = HTTP_PATH
 
     def __init__(
-        self, path: Path | None = None, *, port: int = 0, token: str | None = None
+        self,
+        path: Path | None = None,
+        *,
+        port: int = 0,
+        token: str | None = None,
+        faults: Faults | Iterable[Fault] = (),
     ) -> None:
         self.path = path
         self.port = port
         self.token = token or secrets.token_urlsafe(32)
+        self.faults = faults if isinstance(faults, Faults) else Faults(faults)
+        self._tls = self.faults.certificate()
         self._engine: Engine | None = None
         self._registry: Registry | None = None
         self._server: _Server | None = None
@@ -58,7 +72,8 @@ class LocalWarehouse:
 
     @property
     def uri(self) -> str:
-        return f"http://{self.host}:{self.port}{self.http_path}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{self.host}:{self.port}{self.http_path}"
 
     @property
     def engine(self) -> Engine:
@@ -73,9 +88,14 @@ class LocalWarehouse:
         engine = Engine(self.path)
         try:
             registry = Registry(engine)
-            processor = TCLIService.Processor(Handler(registry))
+            injection = Injection(
+                self.faults, registry, partial(process, TCLIService.Processor(Handler(registry)))
+            )
+            context = None
+            if self._tls is not None:
+                context = bad_context(self._tls, engine.path / "certificate.pem")
             try:
-                server = _Server((HOST, self.port), processor, self.token)
+                server = _Server((HOST, self.port), injection, self.token, context)
             except OSError as exc:
                 raise WarehouseError(
                     f"Port {self.port} on {HOST} cannot be used: {exc}. Choose another port."
@@ -125,15 +145,23 @@ class _Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], processor: Any, token: str) -> None:
-        self.processor = processor
+    def __init__(
+        self,
+        address: tuple[str, int],
+        injection: Injection,
+        token: str,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self.injection = injection
         self.expected = b"Bearer " + token.encode()
-        self.protocols = TBinaryProtocolAcceleratedFactory(
-            string_length_limit=None, container_length_limit=None
-        )
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
         super().__init__(address, _Endpoint)
+        if context is not None:
+            # the handshake is for the connection's own thread
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._guard:
@@ -186,39 +214,29 @@ class _Endpoint(BaseHTTPRequestHandler):
                 400, f"The Thrift call cannot be answered: {type(exc).__name__}: {exc}"[:500]
             )
             return
-        self._reply(200, reply, {"Content-Type": "application/x-thrift"})
+        if reply is not None:
+            self._reply(reply)
+        if reply is None or reply.cut is not None:
+            self.close_connection = True  # and say no more
 
-    def answer(self, body: bytes) -> bytes:
-        """The reply to one Thrift call."""
-        source, sink = TMemoryBuffer(body), TMemoryBuffer()
-        protocols = self.server.protocols
-        self.server.processor.process(protocols.getProtocol(source), protocols.getProtocol(sink))
-        reply: bytes = sink.getvalue()
-        return reply
+    def answer(self, body: bytes) -> Reply | None:
+        """The reply to one Thrift call; None: the connection breaks instead."""
+        return self.server.injection.answer(body, self.connection)
 
     def do_GET(self) -> None:
         self._refuse(405, "Thrift calls are posted.")
 
     def _refuse(self, status: int, message: str) -> None:
         self.close_connection = True
-        self._reply(
-            status,
-            message.encode(),
-            {
-                "Content-Type": "text/plain; charset=utf-8",
-                "x-thriftserver-error-message": message,
-                "x-databricks-reason-phrase": message,
-                "Connection": "close",
-            },
-        )
+        self._reply(http_refusal(status, message))
 
-    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
+    def _reply(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(reply.body[: reply.cut])
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the base class's name

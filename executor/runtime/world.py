@@ -20,6 +20,7 @@ from executor.workflow.model import SourceFile, Workflow
 from protocol.events import Plan, PlanWarning
 
 if TYPE_CHECKING:
+    from executor.local.faults import Faults
     from executor.local.service import LocalWarehouse
 
 
@@ -32,6 +33,8 @@ class Choices:
     config: Path | None = None
     local: Path | None = None
     create_namespace: bool = False
+    faults: Faults | None = None
+    """What is to go wrong on the embedded warehouse."""
     start_timeout_s: float = 600.0
     statement_timeout_s: int | None = None
 
@@ -73,19 +76,27 @@ def make_world(
         return generate_iteration(workflow, loop, iteration, last)
 
     def warehouse(deliver: Callable[[Input], None]) -> Warehouse:
-        if choices.local is not None and target is not None:
-            return EmbeddedWarehouse(choices.local, target, create=choices.create_namespace)
-        if target is None or credentials is None:
-            raise ValueError("a run that connects needs a target and credentials")
-        from executor.warehouse.databricks.session import DatabricksWarehouse
+        if target is None:
+            raise ValueError("a run that connects needs a target")
 
-        return DatabricksWarehouse(
-            target,
-            credentials,
-            start_budget_s=choices.start_timeout_s,
-            statement_timeout_s=choices.statement_timeout_s,
-            waiting=lambda reason, elapsed, budget: deliver(Delayed(reason, elapsed, budget)),
-        )
+        def reached(credentials: Credentials, uri: str | None = None) -> Warehouse:
+            from executor.warehouse.databricks.session import DatabricksWarehouse
+
+            return DatabricksWarehouse(
+                target,
+                credentials,
+                start_budget_s=choices.start_timeout_s,
+                statement_timeout_s=choices.statement_timeout_s,
+                waiting=lambda reason, elapsed, budget: deliver(Delayed(reason, elapsed, budget)),
+                uri=uri,
+            )
+
+        if choices.local is not None:
+            namespace = (target.catalog, target.schema) if choices.create_namespace else None
+            return EmbeddedWarehouse(choices.local, namespace, choices.faults, reached)
+        if credentials is None:
+            raise ValueError("a run that connects needs credentials")
+        return reached(credentials)
 
     return World(
         warehouse=warehouse, load=load, plan=plan, reload=reload, generate=generate, mask=mask
@@ -95,22 +106,27 @@ def make_world(
 class EmbeddedWarehouse:
     """The embedded warehouse, served from this process, and sessions on it like on any other."""
 
-    def __init__(self, path: Path, target: Target, *, create: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        namespace: tuple[str | None, str | None] | None,
+        faults: Faults | None,
+        reached: Callable[[Credentials, str], Warehouse],
+    ) -> None:
+        """`namespace`: catalog and schema to create if they are missing. `reached` is what leads to
+        a warehouse with these credentials at this address.
+        """
         self._path = path
-        self._target = target
-        self._create = create
+        self._namespace = namespace
+        # one for all sessions: a fault that has struck stays counted when another is opened
+        self._faults = faults
+        self._reached = reached
         self._server: LocalWarehouse | None = None
 
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse, unless it runs, and opens a session. Errors: `ConnectError`."""
-        from executor.warehouse.databricks.session import DatabricksWarehouse
-
-        server = self._server or self._start()
-        self._server = server
-        warehouse = DatabricksWarehouse(
-            self._target, Credentials("pat", server.token), uri=server.uri
-        )
-        return warehouse.open(cancel)
+        server = self._server = self._server or self._start()
+        return self._reached(Credentials("pat", server.token), server.uri).open(cancel)
 
     def close(self) -> None:
         """Ends the warehouse; its files are free for others. It starts again when needed."""
@@ -132,10 +148,11 @@ class EmbeddedWarehouse:
                 )
             ) from exc
         try:
-            server = LocalWarehouse(self._path)
+            server = LocalWarehouse(self._path, faults=self._faults or ())
             server.start()
-            if self._create and self._target.catalog and self._target.schema:
-                server.create_namespace(self._target.catalog, self._target.schema)
+            catalog, schema = self._namespace or (None, None)
+            if catalog and schema:
+                server.create_namespace(catalog, schema)
         except WarehouseError as exc:
             facts = FailureFacts(
                 error_class="DWX_LOCAL_WAREHOUSE", message=str(exc), during="connect"
