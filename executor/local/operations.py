@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ Work = Callable[[Execution], Result]
 
 RUNNING, FINISHED, FAILED, CANCELLED = "running", "finished", "failed", "cancelled"
 TIMED_OUT = "timed out"
+REMEMBERED = 1_000
+"""Statements that the query history still shows."""
 
 
 class Operation:
@@ -176,6 +179,7 @@ class Registry:
         self._sessions: dict[bytes, Session] = {}
         self._operations: dict[bytes, Operation] = {}
         self._abandoned: list[Operation] = []
+        self._known: deque[Operation] = deque(maxlen=REMEMBERED)
         self.course: Callable[[Sent, Work], Work] = lambda sent, work: work
         """What becomes of a statement; here faults change it."""
 
@@ -224,8 +228,15 @@ class Registry:
         operation = Operation(self.engine, session, course, params, sent)
         with self._lock:
             self._operations[operation.id.bytes] = operation
+            if sent is not None:
+                self._known.appendleft(operation)
         operation.start()
         return operation
+
+    def statements(self) -> list[Operation]:
+        """The latest statements, newest first, whatever became of their handles and sessions."""
+        with self._lock:
+            return list(self._known)
 
     def operation(self, guid: bytes) -> Operation | None:
         with self._lock:

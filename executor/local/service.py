@@ -23,6 +23,7 @@ from typing import Any
 
 from databricks.sql.thrift_api.TCLIService import TCLIService
 
+from executor.local import rest
 from executor.local.engine import Engine
 from executor.local.errors import WarehouseError
 from executor.local.faults import Fault, Faults
@@ -34,6 +35,7 @@ from executor.local.wire import Reply, http_refusal, process
 
 HOST = "127.0.0.1"
 HTTP_PATH = "/sql/1.0/warehouses/local"
+REST = "/api/"
 LARGEST_REQUEST = 256 * 1024 * 1024
 CLOSE_S = 3.0
 
@@ -95,7 +97,7 @@ class LocalWarehouse:
             if self._tls is not None:
                 context = bad_context(self._tls, engine.path / "certificate.pem")
             try:
-                server = _Server((HOST, self.port), injection, self.token, context)
+                server = _Server((HOST, self.port), injection, registry, self.token, context)
             except OSError as exc:
                 raise WarehouseError(
                     f"Port {self.port} on {HOST} cannot be used: {exc}. Choose another port."
@@ -149,10 +151,12 @@ class _Server(ThreadingHTTPServer):
         self,
         address: tuple[str, int],
         injection: Injection,
+        registry: Registry,
         token: str,
         context: ssl.SSLContext | None,
     ) -> None:
         self.injection = injection
+        self.registry = registry
         self.expected = b"Bearer " + token.encode()
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -194,6 +198,9 @@ class _Endpoint(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
+        if self.path.startswith(REST):
+            self._rest("POST")
+            return
         length = int(self.headers.get("Content-Length") or 0)
         if not 0 < length <= LARGEST_REQUEST:
             self._refuse(400, "A Thrift call with a Content-Length is needed.")
@@ -202,10 +209,7 @@ class _Endpoint(BaseHTTPRequestHandler):
         if self.path.split("?")[0] != HTTP_PATH:
             self._refuse(404, f"There is no warehouse at {self.path[:200]}; it is {HTTP_PATH}.")
             return
-        given = (self.headers.get("Authorization") or "").encode()
-        if not hmac.compare_digest(given, self.server.expected):
-            status = 401 if not given else 403
-            self._refuse(status, "Invalid access token.")
+        if not self._admitted():
             return
         try:
             reply = self.answer(body)
@@ -224,7 +228,23 @@ class _Endpoint(BaseHTTPRequestHandler):
         return self.server.injection.answer(body, self.connection)
 
     def do_GET(self) -> None:
-        self._refuse(405, "Thrift calls are posted.")
+        if self.path.startswith(REST):
+            self._rest("GET")
+        else:
+            self._refuse(405, "Thrift calls are posted.")
+
+    def _rest(self, method: str) -> None:
+        self.close_connection = True  # such a call comes alone, and its body is not read
+        if self._admitted():
+            self._reply(rest.answer(method, self.path, self.server.registry.statements()))
+
+    def _admitted(self) -> bool:
+        """True if the request carries the token; otherwise it has been refused."""
+        given = (self.headers.get("Authorization") or "").encode()
+        if hmac.compare_digest(given, self.server.expected):
+            return True
+        self._refuse(401 if not given else 403, "Invalid access token.")
+        return False
 
     def _refuse(self, status: int, message: str) -> None:
         self.close_connection = True
