@@ -37,6 +37,7 @@ from executor.core.inputs import (
     Input,
     InputEnded,
     Inspected,
+    LoginNeeded,
     Noticed,
     PlanRead,
     Refused,
@@ -73,6 +74,7 @@ from protocol.events import (
     Disconnected,
     Heartbeat,
     InputClosed,
+    LoginRequired,
     StatementSubmitted,
     Waiting,
     Warned,
@@ -167,7 +169,7 @@ def _take(turn: Turn, given: Input) -> None:
             in_record = given.what == "record"
             ending.flaw(turn, record_broken=in_record, internal=not in_record)
             ending.finish(turn, ending.exit_code(turn.state), given.error)
-        case InputEnded() | Noticed() | Delayed() | Beat():
+        case InputEnded() | Noticed() | Delayed() | LoginNeeded() | Beat():
             _tell(turn, given)
         case _ as unreachable:
             assert_never(unreachable)
@@ -225,7 +227,7 @@ def _session_closed(turn: Turn, given: SessionClosed) -> None:
         ending.finish(turn, ending.exit_code(turn.state), closing.error)
 
 
-def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
+def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | LoginNeeded | Beat) -> None:
     """Inputs that are recorded and change nothing."""
     match given:
         case InputEnded():
@@ -234,6 +236,8 @@ def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
             turn.emit(Warned(code=code, detail=detail))
         case Delayed(reason, elapsed_ms, budget_ms):
             turn.emit(Waiting(reason=reason, elapsed_ms=elapsed_ms, budget_ms=budget_ms))
+        case LoginNeeded(kind, url, deadline):
+            turn.emit(LoginRequired(kind=kind, url=url, deadline=deadline))
         case Beat(busy_ms, next_by_ms):
             phase = turn.state.phase
             statement = phase.statement if isinstance(phase, Executing) else None

@@ -168,7 +168,7 @@ class Fold:
     def _connecting(self, event: dict[str, Any]) -> None:
         self.connection = event
 
-    _waiting = _connecting
+    _waiting = _login_required = _connecting
 
     def _connected(self, event: dict[str, Any]) -> None:
         self.connection = None

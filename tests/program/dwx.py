@@ -59,7 +59,8 @@ class Ended:
 def environment(**more: str) -> dict[str, str]:
     """The environment without anything that would connect somewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS")}
-    return {**kept, **more}
+    nothing = {"DATABRICKS_CONFIG_FILE": os.devnull, "BROWSER": "true"}
+    return {**kept, **nothing, **more}
 
 
 def dwx(*arguments: str, cwd: Path, stdin: bytes | int | IO[bytes] = b"", **more: str) -> Ended:

@@ -26,7 +26,7 @@ def problems(flags: Flags, environ: dict[str, str], *, somebody_there: bool = Fa
 
 def test_the_environment_is_enough() -> None:
     assert resolve(Flags(), COMPLETE, never) == Resolved(
-        Target(HOST, PATH), Credentials("pat", "dapi-env"), ()
+        Target(HOST, PATH), Credentials("pat", "dapi-env"), (), frozenset({"dapi-env"})
     )
 
 

@@ -1,0 +1,48 @@
+"""Credentials, as the connector takes them: obtained once for an opening, renewed as they expire.
+
+An access token goes to the connector as it is. Everything else becomes its `credentials_provider`,
+which it asks for the headers of each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from executor.warehouse.databricks.auth import OAUTH, PAT, Credentials, LoginChoices, Told
+
+
+class Access:
+    """What to open a session with."""
+
+    def __init__(self, arguments: dict[str, Any], refused: Callable[[Event], bool]) -> None:
+        self.arguments = arguments
+        """Arguments of the connector. Holds the secret: never log it."""
+        self.refused = refused
+        """The warehouse refuses the credentials: gets others if that may help, else is false.
+
+        May raise `AuthFailed`.
+        """
+
+
+def obtain(
+    address: str, credentials: Credentials, choices: LoginChoices, told: Told, cancel: Event
+) -> Access:
+    """Gets what the credentials stand for. `address` is the workspace's. Raises `AuthFailed`."""
+    if credentials.kind == PAT:
+        return Access({"access_token": credentials.token or ""}, _nothing_else)
+    if credentials.kind == OAUTH:
+        from executor.warehouse.databricks.login import BrowserLogin  # only who asked for it
+
+        login = BrowserLogin(address, choices, told)
+        login.obtain(cancel)
+        return Access({"credentials_provider": lambda: login.headers}, login.refused)
+    from executor.warehouse.databricks import sdk
+
+    headers = sdk.headers(address, credentials, told, cancel)
+    return Access({"credentials_provider": lambda: headers}, _nothing_else)
+
+
+def _nothing_else(cancel: Event) -> bool:
+    return False
