@@ -54,10 +54,10 @@ def read(path: Path, name: str | None) -> Profile | None:
         raise ProfileError(f"{path} cannot be read: {reason}.", "Repair the file.") from None
     except Error as exc:
         # configparser quotes the line it does not understand, and there may be a token in it
-        where = getattr(exc, "lineno", None)
+        lines = [line for line, _ in getattr(exc, "errors", ())]
+        where = lines[0] if lines else getattr(exc, "lineno", None)
         raise ProfileError(
-            f"{path} is no INI file" + (f": line {where} cannot be understood." if where else "."),
-            "Repair the file.",
+            f"{path} is no INI file: line {where or '?'} cannot be understood.", "Repair the file."
         ) from None
     wanted = name
     if wanted is None:
