@@ -72,14 +72,18 @@ def make_world(
         loop = next(one for one in workflow.loops if one.id == loop_id)
         return generate_iteration(workflow, loop, iteration, last)
 
+    databricks: list[Warehouse] = []
+
     def warehouse(deliver: Callable[[Input], None]) -> Warehouse:
+        if databricks:
+            return databricks[0]  # it has logged in, and need not for another session
         if choices.local is not None and target is not None:
             return EmbeddedWarehouse(choices.local, target, create=choices.create_namespace)
         if target is None or credentials is None:
             raise ValueError("a run that connects needs a target and credentials")
         from executor.warehouse.databricks.session import DatabricksWarehouse
 
-        return DatabricksWarehouse(
+        made = DatabricksWarehouse(
             target,
             credentials,
             start_budget_s=choices.start_timeout_s,
@@ -88,6 +92,8 @@ def make_world(
             login=choices.login,
             told=_told(deliver, mask),
         )
+        databricks.append(made)
+        return made
 
     return World(
         warehouse=warehouse, load=load, plan=plan, reload=reload, generate=generate, mask=mask

@@ -118,6 +118,7 @@ class DatabricksWarehouse:
         self._waiting = waiting
         self._login = login or LoginChoices()
         self._told = told or Told()
+        self._granted: access.Access | None = None
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -129,10 +130,11 @@ class DatabricksWarehouse:
         if problem is not None:
             raise ConnectError(problem)
         try:
-            granted = access.obtain(
-                self._address(), self._credentials, self._login, self._told, cancel
-            )
-            return self._open(granted, cancel)
+            if self._granted is None:
+                self._granted = access.obtain(
+                    self._address(), self._credentials, self._login, self._told, cancel
+                )
+            return self._open(self._granted, cancel)
         except AuthFailed as exc:
             raise ConnectError(exc.facts) from exc
 
