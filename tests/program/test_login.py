@@ -78,7 +78,16 @@ def test_an_old_token_is_renewed_without_a_browser(ana: Person) -> None:
     assert second.exit_code == 0, second.stderr
     assert second.of("login_required") == []
     assert set(ana.place.grants[len(before) :]) == {"refresh_token"}
+    assert len(ana.place.grants) > len(before) + 2  # while the session goes on, too
     assert ana.place.logins == 1
+
+
+def test_a_token_that_is_still_good_outlives_a_refused_renewal(ana: Person) -> None:
+    ana.place.lifetime_s = 60
+    ana.place.refuses_renewal = True
+    ended = ana.run()
+    assert ended.exit_code == 0, ended.stderr
+    assert "refresh_token" in ana.place.grants
 
 
 def test_when_renewal_is_refused_the_person_is_asked_again(ana: Person) -> None:

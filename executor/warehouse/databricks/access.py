@@ -1,7 +1,11 @@
 """Credentials, as the connector takes them: obtained once for an opening, renewed as they expire.
 
 An access token goes to the connector as it is. Everything else becomes its `credentials_provider`,
-which it asks for the headers of each request.
+which it asks for the headers of each request. Or should: a header called `Authorization` it keeps
+until it thinks that the token has expired (an hour, if the token does not say), drops all headers
+beside it (which some kinds on Azure need), and may exchange the token for another. It passes on
+what it is given only if it finds no such name, so the name is spelled in lower case, which HTTP
+does not mind.
 """
 
 from __future__ import annotations
@@ -37,11 +41,18 @@ def obtain(
 
         login = BrowserLogin(address, choices, told)
         login.obtain(cancel)
-        return Access({"credentials_provider": lambda: login.headers}, login.refused)
+        return Access(_provider(login.headers), login.refused)
     from executor.warehouse.databricks import sdk
 
     headers = sdk.headers(address, credentials, told, cancel)
-    return Access({"credentials_provider": lambda: headers}, _nothing_else)
+    return Access(_provider(headers), _nothing_else)
+
+
+def _provider(headers: Callable[[], dict[str, str]]) -> dict[str, Any]:
+    def current() -> dict[str, str]:
+        return {name.lower(): value for name, value in headers().items()}
+
+    return {"credentials_provider": lambda: current}
 
 
 def _nothing_else(cancel: Event) -> bool:
