@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -126,6 +130,55 @@ def test_a_token_through_stdin_by_a_detached_run(home: Path, place: Workspace) -
     assert "No access token was given" in given.stderr
 
 
+class Terminal:
+    """A run that somebody sits at, with stdout in a pipe."""
+
+    def __init__(self, home: Path, place: Workspace) -> None:
+        self._ours, theirs = pty.openpty()
+
+        def take_terminal() -> None:
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self._process = subprocess.Popen(
+            [*DWX, "run", "sql", *place.flags, *SUSPEND],
+            cwd=home,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            preexec_fn=take_terminal,
+        )
+        os.close(theirs)
+        self._cwd = home
+        self.screen = b""
+        while b"token: " not in self.screen:
+            self.screen += os.read(self._ours, 1000)
+
+    def type(self, keys: bytes) -> Ended:
+        os.write(self._ours, keys)
+        out, err = self._process.communicate(timeout=60)
+        with suppress(OSError):  # the other side is closed
+            while more := os.read(self._ours, 1000):
+                self.screen += more
+        os.close(self._ours)
+        return Ended(self._process.returncode, out, err.decode(), self._cwd)
+
+
+def test_a_token_typed_at_a_terminal_is_not_shown(home: Path, place: Workspace) -> None:
+    terminal = Terminal(home, place)
+    ended = terminal.type(CANARY.encode() + b"\n")
+    echoed(ended)
+    assert CANARY.encode() not in terminal.screen
+    nothing_shows(home, ended)
+
+
+def test_whoever_types_no_token_can_leave(home: Path, place: Workspace) -> None:
+    ended = Terminal(home, place).type(b"\x03")
+    assert ended.exit_code == 2
+    assert "No access token" in ended.last.error.message
+
+
 @pytest.mark.parametrize(
     ("number", "says", "more"),
     [
@@ -220,6 +273,17 @@ def test_a_wrong_secret_is_said_and_not_shown(home: Path, place: Workspace) -> N
     assert ended.last.error.class_ == "DWX_SDK_AUTH_FAILED"
     assert "invalid_client" in ended.last.error.message
     nothing_shows(home, ended, "canary-wrong-secret")
+
+
+def test_what_a_library_logs_is_masked(home: Path, place: Workspace) -> None:
+    place.repeats = CANARY
+    ended = dwx(
+        "run", "sql", *place.flags, cwd=home,
+        DATABRICKS_CLIENT_ID=CLIENT_ID, DATABRICKS_CLIENT_SECRET=CANARY,
+    )  # fmt: skip
+    assert ended.exit_code == 7
+    assert "we do not like ***" in ended.stderr
+    nothing_shows(home, ended)
 
 
 def test_the_sdk_s_own_search_opens_no_browser(home: Path, place: Workspace) -> None:

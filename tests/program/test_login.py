@@ -124,6 +124,15 @@ def test_no_token_of_a_login_is_found_anywhere_but_in_the_cache(ana: Person) -> 
         assert b"canary-" not in path.read_bytes(), path
 
 
+def test_a_token_got_while_the_run_goes_on_is_masked_in_what_repeats_it(ana: Person) -> None:
+    ana.place.refuses_tokens = True
+    ended = ana.run()
+    assert ended.exit_code == 7
+    assert "who is Bearer ***?" in ended.last.error.message
+    for secret in ana.place.issued:
+        assert secret.encode() not in shown_and_recorded(ended)
+
+
 def test_nothing_is_kept_if_that_is_not_wanted(ana: Person) -> None:
     ended = ana.run("--no-token-cache")
     assert ended.exit_code == 0, ended.stderr

@@ -36,6 +36,9 @@ class Workspace(ThreadingHTTPServer):
         self.lifetime_s = 3600
         self.refuses_login = False
         self.refuses_renewal = False
+        self.refuses_tokens = False
+        self.repeats = ""
+        """A text that it says in an error, which the SDK logs."""
         self.grants: list[str] = []
         """Kinds of token requests, in order."""
         self.logins = 0
@@ -79,6 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "authorization_endpoint": f"{oidc}/oauth2/v2.0/authorize",
                 },
             )
+        elif parts.path == "/.well-known/databricks-config" and self.server.repeats:
+            self._json(400, {"message": f"we do not like {self.server.repeats}"})
         elif parts.path == "/.well-known/databricks-config":
             self._json(200, {"oidc_endpoint": f"{self.server.address}/oidc", "workspace_id": "1"})
         elif parts.path == "/oidc/oauth2/v2.0/authorize":
@@ -106,10 +111,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/oidc/v1/token":
             form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
             self._token(form)
-        elif self.headers.get("Authorization", "").removeprefix("Bearer ") in self.server.valid:
+        elif self._is_admitted():
             self._pass_on(body)
         else:
-            self._json(401, {"error": self.headers.get("Authorization")})
+            said = f"who is {self.headers.get('Authorization')}?"  # as no server should
+            self._json(401, {"error": said}, {"x-thriftserver-error-message": said})
+
+    def _is_admitted(self) -> bool:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        return token in self.server.valid and not self.server.refuses_tokens
 
     def _token(self, form: dict[str, str]) -> None:
         kind = form["grant_type"]
@@ -157,9 +167,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _json(self, status: int, content: dict[str, Any]) -> None:
+    def _json(
+        self, status: int, content: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> None:
         data = json.dumps(content).encode()
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
