@@ -458,10 +458,13 @@ def _ask_hidden(question: str) -> str:
         return ""  # then there is none, and the run says so
 
 
-def _token_cache() -> Path:
+def _token_cache() -> Path | None:
     """Where logins are kept, by the XDG base directory specification."""
     given = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    try:
+        base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in some containers
+        return None
     return base / "dwx" / "oauth-tokens.json"
 
 

@@ -217,7 +217,7 @@ class _Lookup:
         if name is None and any((*given, *known)):
             return None
         try:
-            profile = profiles.read(Path(self._config_file).expanduser(), name)
+            profile = profiles.read(_expanded(self._config_file), name)
         except profiles.ProfileError as exc:
             self._problems.append(Problem(str(exc), exc.remedy))
             return None
@@ -446,6 +446,13 @@ class _Lookup:
             )
         )
         return True
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # a user without a home, as in some containers, has no such file
+        return Path(path)
 
 
 def bare_host(given: str) -> str:

@@ -286,6 +286,16 @@ def test_what_a_library_logs_is_masked(home: Path, place: Workspace) -> None:
     nothing_shows(home, ended)
 
 
+def test_without_the_extra_it_is_said_how_to_install_it(home: Path, place: Workspace) -> None:
+    (home / "sitecustomize.py").write_text("import sys; sys.modules['databricks.sdk'] = None\n")
+    ended = dwx(
+        "run", "sql", *place.flags, "--auth-type", "azure-cli", cwd=home, PYTHONPATH=str(home)
+    )
+    assert ended.exit_code == 7
+    assert ended.last.error.class_ == "DWX_SDK_NOT_INSTALLED"
+    assert "pip install 'databricks-workflow-executor[sdk]'" in ended.last.error.suggestion
+
+
 def test_the_sdk_s_own_search_opens_no_browser(home: Path, place: Workspace) -> None:
     ended = dwx("run", "sql", *place.flags, "--auth-type", "sdk", cwd=home, PATH="/nowhere")
     assert ended.exit_code == 7
