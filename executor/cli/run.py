@@ -52,7 +52,9 @@ def parser() -> Parser:
 
     where = flags.add_argument_group("where it runs")
     where.add_argument("--server-hostname", metavar="HOST", help="or DATABRICKS_HOST")
-    where.add_argument("--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH")
+    where.add_argument(
+        "--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH, or DATABRICKS_WAREHOUSE_ID"
+    )
     where.add_argument("--catalog", help="catalog to start in, and ${catalog} in the files")
     where.add_argument("--schema", help="schema to start in, and ${schema} in the files")
     where.add_argument(
