@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from executor.cli.looking import Subject, looking, print_json
 from executor.runtime.ask import ask, new_id
-from executor.runtime.credentials import secrets_in
-from executor.runtime.secrets import Masker
+from executor.runtime.secrets import Masker, secrets_in
 from protocol.exit_codes import KEPT, NO_VERDICT, REJECTED, SUCCEEDED
 
 CODES: Final = {

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA, UsageError, secret_values
 from executor.runtime import keys, rundir, token_input
-from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve, secrets_in
+from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
 from executor.runtime.masked_stderr import mask_stderr
 from executor.runtime.record import Record
-from executor.runtime.secrets import MASK, Masker
+from executor.runtime.secrets import MASK, Masker, secrets_in
 from executor.runtime.stdio import STDIN, LineWriter
 from executor.runtime.token_input import TokenInput
 from executor.version import __version__

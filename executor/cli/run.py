@@ -32,9 +32,8 @@ from executor.cli.process import (
     take_secrets,
 )
 from executor.runtime import rundir
-from executor.runtime.credentials import secrets_in
 from executor.runtime.record import Record
-from executor.runtime.secrets import Masker
+from executor.runtime.secrets import Masker, secrets_in
 from executor.runtime.stdio import STDIN, STDOUT, LineWriter, fill_closed_descriptors, own_stdout
 from executor.warehouse.databricks.auth import AUTH_TYPES
 from protocol.exit_codes import USAGE

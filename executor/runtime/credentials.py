@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 from executor.runtime import profiles
 from executor.runtime.profiles import Profile
+from executor.runtime.secrets import secrets_in
 from executor.warehouse.databricks.auth import (
     AUTH_TYPES,
     OAUTH,
@@ -56,13 +57,6 @@ VARIABLES = {
 WHO = ("token", "auth_type", "client_id", "client_secret")
 """Settings that say as whom; a profile that was asked for keeps the environment's out."""
 
-SECRET_VARIABLES = (
-    "DATABRICKS_TOKEN",
-    "DATABRICKS_CLIENT_SECRET",
-    "DATABRICKS_PASSWORD",
-    "ARM_CLIENT_SECRET",
-    "GOOGLE_CREDENTIALS",
-)
 SECRET_SETTINGS = (
     "token",
     "client_secret",
@@ -137,12 +131,6 @@ def resolve(
     It is called only when the token is all that is missing.
     """
     return _Lookup(flags, environ).resolve(ask)
-
-
-def secrets_in(environ: Mapping[str, str]) -> frozenset[str]:
-    """Secrets in well-known variables of the environment."""
-    given = (environ.get(name, "").strip() for name in SECRET_VARIABLES)
-    return frozenset(secret for secret in given if secret)
 
 
 class _Lookup:

@@ -12,11 +12,20 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 MASK = "***"
+SECRET_VARIABLES = (
+    "DATABRICKS_TOKEN",
+    "DATABRICKS_CLIENT_SECRET",
+    "DATABRICKS_PASSWORD",
+    "ARM_CLIENT_SECRET",
+    "GOOGLE_CREDENTIALS",
+)
+"""Variables that hold a secret, whoever it is for."""
+
 _SHORTEST = 6
 """A shorter secret is not searched for: it would be found in innocent words."""
 
@@ -31,6 +40,12 @@ _IN_FORM = re.compile(
 """As in the body of a token request, or in a JDBC address."""
 
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^\s/@:'\"]+:[^\s/@'\"]+(?=@)")
+
+
+def secrets_in(environ: Mapping[str, str]) -> frozenset[str]:
+    """Secrets in well-known variables of the environment."""
+    given = (environ.get(name, "").strip() for name in SECRET_VARIABLES)
+    return frozenset(secret for secret in given if secret)
 
 
 class Masker:
