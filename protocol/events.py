@@ -286,6 +286,16 @@ class Waiting(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRequired(Message):
+    """The session opens once somebody has logged in at `url`; after `deadline` it is given up."""
+
+    type: Literal["login_required"] = "login_required"
+    kind: Literal["browser"]
+    url: VolatileText
+    deadline: Timestamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connected(Message):
     type: Literal["connected"] = "connected"
     host: VolatileText | None
@@ -654,8 +664,8 @@ class RunFinished(Message):
 
 
 Event = (
-    Hello | Plan | FilePlanned | Connecting | Waiting | Connected | Reconnected | Disconnected
-    | Check | FileStarted | StatementStarted | StatementSubmitted | StatementFinished
+    Hello | Plan | FilePlanned | Connecting | Waiting | LoginRequired | Connected | Reconnected
+    | Disconnected | Check | FileStarted | StatementStarted | StatementSubmitted | StatementFinished
     | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
     | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved | DecisionAccepted
     | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat | CancelRequested

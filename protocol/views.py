@@ -14,6 +14,7 @@ NOT_IN_PROGRESS: Final = frozenset(
 ATTENTION: Final = frozenset(
     {
         "hello",
+        "login_required",
         "not_converged",
         "error_prompt",
         "prompt_resolved",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from typing import Any, Final
 
 from executor.cli.looking import Subject, looking, print_json
 from executor.runtime.ask import ask, new_id
+from executor.runtime.secrets import Masker, secrets_in
 from protocol.exit_codes import KEPT, NO_VERDICT, REJECTED, SUCCEEDED
 
 CODES: Final = {
@@ -22,7 +24,9 @@ def give(verb: str, args: Namespace, wanted: str | None, decision: dict[str, Any
 
     def act() -> int:
         subject = Subject(args, wanted)
-        given = {name: value for name, value in decision.items() if value is not None}
+        # a reason quotes errors; what the inbox keeps is masked like everything in a run directory
+        mask = Masker(secrets_in(os.environ))
+        given = {name: mask.masked(value) for name, value in decision.items() if value is not None}
         said = {"id": new_id(), **given}
         verdict = ask(subject.look, said, args.timeout / 1000)
         if verdict.result == "no_verdict":

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from executor.cli.parser import UsageError
+from executor.cli.parser import UsageError, secret_values
 from executor.version import __version__
 from protocol.exit_codes import USAGE
 
@@ -66,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except UsageError as exc:
-        print(f"dwx {first}: {exc}", file=sys.stderr)
+        from executor.runtime.secrets import Masker
+
+        mask = Masker(value for _, value in secret_values(arguments))
+        print(mask(f"dwx {first}: {exc}"), file=sys.stderr)
         return USAGE
     return code

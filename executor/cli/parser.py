@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -62,6 +63,46 @@ def filled(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty")
     return text
+
+
+def descriptor(text: str) -> int:
+    """The number of a file descriptor. The error does not repeat what may be a token."""
+    if not re.fullmatch(r"\d{1,6}", text):
+        raise argparse.ArgumentTypeError("takes the number of a file descriptor, not a token")
+    return int(text)
+
+
+_SECRET = re.compile(r"--[\w-]*(?:token|secret|password|passwd|pwd)[\w-]*")
+
+
+def secret_values(argv: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Values of flags for secrets, mistyped ones too, with the place of the argument they are in.
+
+    Holds where the command line could not be parsed: that is when it is shown.
+    """
+    name = ""
+    for place, one in enumerate(argv):
+        if name and not one.startswith("--"):
+            if _is_secret(name, one):
+                yield place, one
+            name = ""
+            continue
+        name, equals, value = one.partition("=")
+        if not equals:
+            continue
+        if value and _is_secret(name, value):
+            yield place, value
+        name = ""
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """Whether this is the value of a flag for secrets, abbreviated or mistyped perhaps."""
+    if "--token-fd".startswith(name) and value.isdecimal():
+        return False
+    if len(name) > len("--n") and "--no-token-cache".startswith(name):
+        return False
+    abbreviated = len(name) > len("--a") and "--access-token".startswith(name)
+    return abbreviated or _SECRET.fullmatch(name) is not None
 
 
 def positive(text: str) -> int:

@@ -13,22 +13,24 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA
-from executor.runtime import keys, rundir
+from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA, UsageError, secret_values
+from executor.runtime import keys, rundir, token_input
 from executor.runtime.commands import Commands
 from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
+from executor.runtime.masked_stderr import mask_stderr
 from executor.runtime.record import Record
-from executor.runtime.secrets import Masker
+from executor.runtime.secrets import MASK, Masker, secrets_in
 from executor.runtime.stdio import STDIN, LineWriter
+from executor.runtime.token_input import TokenInput
 from executor.version import __version__
-from executor.warehouse.databricks.auth import Credentials, Target
+from executor.warehouse.databricks.auth import Credentials, LoginChoices, Target
 from protocol.base import MINOR, VERSION, timestamp
 from protocol.exit_codes import RUN_EXISTS, SUCCEEDED
 from protocol.hello import Entry, Hello, Settings, View
@@ -58,18 +60,39 @@ def keep_signals() -> list[int]:
     return kept
 
 
-def detach(verb: str, argv: Sequence[str], wire: int) -> int:
-    """Has another process run, and passes on its first event."""
+def take_secrets(args: Namespace | UsageError, argv: Sequence[str]) -> tuple[TokenInput, bool]:
+    """Takes the secrets the command line holds or points to; tells whether to detach.
+
+    The process that runs is the one that reads the token. What cannot be read is said by a run that
+    ends at once, so that a program is told by events.
+    """
+    given = [value for _, value in secret_values(argv)]
+    if given:
+        from executor.runtime.argv_memory import blot_out
+
+        blot_out(given)
+    if isinstance(args, UsageError):
+        return TokenInput(), False
+    if args.token_fd is None:
+        return TokenInput(), args.detach
+    if args.detach and token_input.problem_of(args.token_fd) is None:
+        return TokenInput(), True
+    return token_input.read_token(args.token_fd), False
+
+
+def detach(verb: str, argv: Sequence[str], wire: int, token_fd: int | None = None) -> int:
+    """Has another process run, and passes on its first event. `token_fd` is left to it."""
     import subprocess  # only here: 10 ms
 
     program = "import sys; from executor.cli.main import main; sys.exit(main())"
     others = [one for one in argv if one != "--detach"]
     child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
         [sys.executable, "-P", "-c", program, verb, *others],
-        stdin=subprocess.DEVNULL,
+        stdin=None if token_fd == STDIN else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=() if token_fd in (None, STDIN) else (token_fd,),
     )
     assert child.stdout is not None
     hello = child.stdout.readline()
@@ -89,6 +112,8 @@ class Place:
     credentials: Credentials | None = None
     notices: tuple[Notice, ...] = ()
     problem: tuple[str, str, str] | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """What was given and must not be shown, used or not."""
 
 
 class CannotResume(Exception):  # noqa: N818 - named after what happened
@@ -109,12 +134,14 @@ class Interrupted:
 class Process:
     """One process of a run, from its flags to its last line."""
 
-    def __init__(self, args: Namespace, argv: Sequence[str], wire: int, *, shown: bool) -> None:
+    def __init__(
+        self, args: Namespace, argv: Sequence[str], wire: int, token: TokenInput, *, shown: bool
+    ) -> None:
         self._args = args
         self._view: View = args.stdout if shown else "off"
-        self._place = place_of(args)
-        token = self._place.credentials.token if self._place.credentials else None
-        self._mask = Masker(secret for secret in (token, args.access_token) if secret)
+        self._place = place_of(args, token)
+        self._mask = Masker((*self._place.secrets, *(value for _, value in secret_values(argv))))
+        mask_stderr(self._mask)
         self._argv = argv
         self._on_closed: Callable[[], None] = lambda: None
         self._reader_gone = not shown
@@ -287,6 +314,10 @@ class Process:
             faults=_faults(args.fault),
             start_timeout_s=args.start_timeout / 1000,
             statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
+            login=LoginChoices(
+                timeout_s=args.login_timeout / 1000,
+                cache=None if args.no_token_cache else _token_cache(),
+            ),
         )
         return make_world(choices, place.target, place.credentials, place.notices, self._mask)
 
@@ -402,7 +433,13 @@ def _faults(given: Sequence[Fault]) -> Faults | None:
     return Faults(given, tell)
 
 
-def place_of(args: Namespace) -> Place:
+def place_of(args: Namespace, token: TokenInput) -> Place:
+    """Where these flags and the environment say the run will execute."""
+    given = secrets_in(os.environ) | {one for one in (token.token, args.access_token) if one}
+    return replace(found := _place_of(args, token), secrets=found.secrets | given)
+
+
+def _place_of(args: Namespace, token: TokenInput) -> Place:
     if args.local is not None:
         target = Target(
             host="127.0.0.1",
@@ -428,18 +465,37 @@ def place_of(args: Namespace) -> Place:
         schema=args.schema,
         auth_type=args.auth_type,
         access_token=args.access_token,
+        profile=args.profile,
+        token_from_descriptor=token.token,
     )
+    if token.problem is not None:
+        what, remedy = token.problem
+        return Place(problem=("DWX_CREDENTIALS", f"--token-fd: {what}", remedy))
     try:
         resolved = resolve(flags, os.environ, _ask_hidden if os.isatty(STDIN) else None)
     except CredentialsError as exc:
-        return Place(problem=("DWX_CREDENTIALS", str(exc), exc.suggestion))
-    return Place(resolved.target, resolved.credentials, resolved.warnings)
+        return Place(problem=("DWX_CREDENTIALS", str(exc), exc.suggestion), secrets=exc.secrets)
+    return Place(resolved.target, resolved.credentials, resolved.warnings, secrets=resolved.secrets)
 
 
 def _ask_hidden(question: str) -> str:
     from getpass import getpass  # only a person at a terminal is asked
 
-    return getpass(question)
+    try:
+        with token_input.interruptible():
+            return getpass(question)
+    except (KeyboardInterrupt, EOFError):
+        return ""  # then there is none, and the run says so
+
+
+def _token_cache() -> Path | None:
+    """Where logins are kept, by the XDG base directory specification."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    except RuntimeError:  # a user without a home, as in some containers
+        return None
+    return base / "dwx" / "oauth-tokens.json"
 
 
 def hello_of(
@@ -457,7 +513,7 @@ def hello_of(
         run_dir=run_dir,
         pid=os.getpid(),
         view=view,
-        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", "run", *argv))),
+        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_secrets(("dwx", "run", *argv))),
         segment=1,
         answer_with=answer_with,
         settings=settings,
@@ -466,19 +522,11 @@ def hello_of(
     return masked
 
 
-def _without_token(argv: Sequence[str]) -> list[str]:
-    """The command line without the value of --access-token, also where it could not be parsed."""
-    shown: list[str] = []
-    secret_next = False
-    for one in argv:
-        if secret_next:
-            shown.append("***")
-            secret_next = False
-            continue
-        name, equals, _ = one.partition("=")
-        is_token = len(name) > len("--a") and "--access-token".startswith(name)
-        secret_next = is_token and not equals
-        shown.append(f"{name}=***" if is_token and equals else one)
+def _without_secrets(argv: Sequence[str]) -> list[str]:
+    """The command line without the values of flags for secrets, also where it is mistyped."""
+    shown = list(argv)
+    for place, value in secret_values(argv):
+        shown[place] = shown[place].removesuffix(value) + MASK
     return shown
 
 

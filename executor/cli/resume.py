@@ -20,6 +20,7 @@ from executor.cli.process import (
     Process,
     detach,
     keep_signals,
+    take_secrets,
 )
 from executor.cli.run import parser as run_parser
 from executor.runtime.find import RunNotFound, find, run_root
@@ -60,11 +61,13 @@ def main(argv: Sequence[str]) -> int:
     run_args.policy = given_now.policy
     # what went wrong before has gone wrong: only what is asked for now is rehearsed
     run_args.fault = given_now.fault
+    run_args.detach = "--detach" in more
+    token, detached = take_secrets(run_args, argv)
     closed = fill_closed_descriptors()
     wire = own_stdout()
-    if "--detach" in more:
-        os._exit(detach("resume", argv, wire))
-    process = Process(run_args, command, wire, shown=STDOUT not in closed)
+    if detached:
+        os._exit(detach("resume", argv, wire, run_args.token_fd))
+    process = Process(run_args, command, wire, token, shown=STDOUT not in closed)
     directory = RunDirectory(log.folding.state.run, path)
     try:
         code = process.resume(directory, log, early_signals, read_stdin=STDIN not in closed)
@@ -132,5 +135,19 @@ def _without_masked(argv: Sequence[str]) -> list[str]:
         if one == "***" and kept:
             kept.pop()
         elif not one.endswith("=***"):
+            kept.append(one)
+    return _without_descriptor(kept)
+
+
+def _without_descriptor(argv: Sequence[str]) -> list[str]:
+    """The flags without --token-fd: what that process was given is not open in this one."""
+    kept: list[str] = []
+    flag = False
+    for one in argv:
+        name, equals, _ = one.partition("=")
+        is_number, flag = flag, False
+        if len(name) > len("--t") and "--token-fd".startswith(name):
+            flag = not equals
+        elif not is_number:
             kept.append(one)
     return kept

@@ -17,16 +17,27 @@ from executor.cli.parser import (
     Parser,
     UsageError,
     assignment,
+    descriptor,
     duration_ms,
     fault,
     filled,
     positive,
+    secret_values,
 )
-from executor.cli.process import Process, detach, end, first, hello_of, keep_signals
+from executor.cli.process import (
+    Process,
+    detach,
+    end,
+    first,
+    hello_of,
+    keep_signals,
+    take_secrets,
+)
 from executor.runtime import rundir
 from executor.runtime.record import Record
-from executor.runtime.secrets import Masker
+from executor.runtime.secrets import Masker, secrets_in
 from executor.runtime.stdio import STDIN, STDOUT, LineWriter, fill_closed_descriptors, own_stdout
+from executor.warehouse.databricks.auth import AUTH_TYPES
 from protocol.exit_codes import USAGE
 
 LOCAL_DEFAULT = Path(".dwx") / "warehouse"
@@ -42,11 +53,19 @@ def parser() -> Parser:
 
     where = flags.add_argument_group("where it runs")
     where.add_argument("--server-hostname", metavar="HOST", help="or DATABRICKS_HOST")
-    where.add_argument("--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH")
+    where.add_argument(
+        "--http-path", metavar="PATH", help="or DATABRICKS_HTTP_PATH, or DATABRICKS_WAREHOUSE_ID"
+    )
     where.add_argument("--catalog", help="catalog to start in, and ${catalog} in the files")
     where.add_argument("--schema", help="schema to start in, and ${schema} in the files")
-    where.add_argument("--auth-type", choices=("pat", "oauth"), help="default: pat")
-    where.add_argument("--access-token", metavar="TOKEN", help="better: DATABRICKS_TOKEN")
+    where.add_argument(
+        "--start-timeout",
+        type=duration_ms,
+        default=600_000,
+        metavar="TIME",
+        help="how long the warehouse may take to start (default: 10m)",
+    )
+    where.add_argument("--statement-timeout", type=duration_ms, metavar="TIME")
     where.add_argument(
         "--local",
         nargs="?",
@@ -69,8 +88,41 @@ def parser() -> Parser:
         help="with --local: let this go wrong, such as drop-after-execute,statement=f2.s1; "
         "not repeated by dwx resume",
     )
-    where.add_argument("--start-timeout", type=duration_ms, default=600_000, metavar="TIME")
-    where.add_argument("--statement-timeout", type=duration_ms, metavar="TIME")
+
+    who = flags.add_argument_group("as whom")
+    who.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="profile of ~/.databrickscfg; goes before the environment",
+    )
+    who.add_argument(
+        "--auth-type",
+        choices=AUTH_TYPES,
+        metavar="TYPE",
+        help="pat (an access token, the default), oauth (log in with the browser), or what the "
+        f"extra `sdk` knows: {', '.join(AUTH_TYPES[2:])}",
+    )
+    who.add_argument(
+        "--token-fd",
+        type=descriptor,
+        metavar="N",
+        help="read the access token from this file descriptor",
+    )
+    who.add_argument(
+        "--access-token", metavar="TOKEN", help="seen by others: better DATABRICKS_TOKEN"
+    )
+    who.add_argument(
+        "--login-timeout",
+        type=duration_ms,
+        default=300_000,
+        metavar="TIME",
+        help="with --auth-type oauth: how long the login may take (default: 5m)",
+    )
+    who.add_argument(
+        "--no-token-cache",
+        action="store_true",
+        help="with --auth-type oauth: do not keep the login for the next run",
+    )
 
     what = flags.add_argument_group("what it does")
     what.add_argument(
@@ -138,15 +190,17 @@ def main(argv: Sequence[str]) -> int:
         args: Namespace | UsageError = parser().parse_args(argv)
     except UsageError as exc:
         args = exc
+    # before any descriptor of ours is opened: it could get the number that the caller meant
+    token, detached = take_secrets(args, argv)
     closed = fill_closed_descriptors()
     to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
-    if not isinstance(args, UsageError) and args.detach:
-        code = detach("run", argv, wire)
+    if not isinstance(args, UsageError) and detached:
+        code = detach("run", argv, wire, args.token_fd)
     elif isinstance(args, UsageError):
         code = _refuse_flags(args, argv, wire, to_person=to_person)
     else:
-        process = Process(args, argv, wire, shown=STDOUT not in closed)
+        process = Process(args, argv, wire, token, shown=STDOUT not in closed)
         code = process.run(early_signals, read_stdin=STDIN not in closed)
     if sys.stderr is not None:  # closed by whoever started us
         sys.stderr.flush()
@@ -155,13 +209,14 @@ def main(argv: Sequence[str]) -> int:
 
 def _refuse_flags(error: UsageError, argv: Sequence[str], wire: int, *, to_person: bool) -> int:
     """Flags that cannot be understood: a program gets events all the same."""
-    print(f"dwx run: {error}", file=sys.stderr)
+    given = (value for _, value in secret_values(argv))
+    mask = Masker((*given, *secrets_in(os.environ)))
+    print(mask(f"dwx run: {error}"), file=sys.stderr)
     if to_person:
         return USAGE
     from executor.core.inputs import Refused
     from executor.runtime import faults
 
-    mask = Masker()
     record = Record(None, LineWriter(wire, lambda: None), "progress", mask)
     hello = hello_of(argv, mask, run_dir=None, view="progress", settings=None)
     state = first(rundir.new_run_id(), hello, record)

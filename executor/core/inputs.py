@@ -194,6 +194,15 @@ class Delayed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginNeeded:
+    """Somebody has to log in before a session can be opened."""
+
+    kind: Literal["browser"]
+    url: str
+    deadline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """Time for a sign of life."""
 
@@ -212,6 +221,6 @@ class Broken:
 Input = (
     Begun | Resumed | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | FileRead
     | FileUnreadable | Inspected | Checked | Submitted | Succeeded | Failed | Decided | Undecidable
-    | DeadlinePassed | StopRequested | InputEnded | Noticed | Delayed | Beat | Broken
+    | DeadlinePassed | StopRequested | InputEnded | Noticed | Delayed | LoginNeeded | Beat | Broken
 )  # fmt: skip
 """Any input."""

@@ -41,6 +41,7 @@ from executor.core.inputs import (
     Input,
     InputEnded,
     Inspected,
+    LoginNeeded,
     Noticed,
     PlanRead,
     Refused,
@@ -80,6 +81,7 @@ from protocol.events import (
     Disconnected,
     Heartbeat,
     InputClosed,
+    LoginRequired,
     Waiting,
     Warned,
 )
@@ -174,7 +176,7 @@ def _take(turn: Turn, given: Input) -> None:
             prompts.request_stop(turn, given.by, given.mode)
         case Broken():
             _broken(turn, given)
-        case InputEnded() | Noticed() | Delayed() | Beat():
+        case InputEnded() | Noticed() | Delayed() | LoginNeeded() | Beat():
             _tell(turn, given)
         case _ as unreachable:
             assert_never(unreachable)
@@ -264,7 +266,7 @@ def _deadline_passed(turn: Turn, given: DeadlinePassed) -> None:
         prompts.deadline_passed(turn, given)
 
 
-def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
+def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | LoginNeeded | Beat) -> None:
     """Inputs that are recorded and change nothing."""
     match given:
         case InputEnded():
@@ -273,6 +275,8 @@ def _tell(turn: Turn, given: InputEnded | Noticed | Delayed | Beat) -> None:
             turn.emit(Warned(code=code, detail=detail))
         case Delayed(reason, elapsed_ms, budget_ms):
             turn.emit(Waiting(reason=reason, elapsed_ms=elapsed_ms, budget_ms=budget_ms))
+        case LoginNeeded(kind, url, deadline):
+            turn.emit(LoginRequired(kind=kind, url=url, deadline=deadline))
         case Beat(busy_ms, next_by_ms):
             phase = turn.state.phase
             statement = phase.statement if isinstance(phase, Executing) else None

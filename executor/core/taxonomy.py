@@ -78,6 +78,16 @@ RULES: tuple[Rule, ...] = (
         classes=("DWX_LOGIN_FAILED",),
     ),
     Rule(
+        "auth", "fatal", "abort", "no",
+        "Install it: pip install 'databricks-workflow-executor[sdk]'.",
+        classes=("DWX_SDK_NOT_INSTALLED",),
+    ),
+    Rule(
+        "auth", "fatal", "abort", "user",
+        "Set what this kind of credential needs, or choose another with --auth-type.",
+        classes=("DWX_SDK_AUTH_FAILED",),
+    ),
+    Rule(
         "permission", "fatal", "abort", "no",
         "The workspace admits only listed networks: connect from one of them.",
         phrases=(r"IP access list", r"\bIP ACL", r"blocked by .* IP "),

@@ -21,6 +21,7 @@ from executor.core.inputs import (
     Input,
     InputEnded,
     Inspected,
+    LoginNeeded,
     Noticed,
     PlanRead,
     Refused,
@@ -63,6 +64,7 @@ from protocol.events import (
     FilePlanned,
     Heartbeat,
     InputClosed,
+    LoginRequired,
     Plan,
     PromptResolved,
     Reconnected,
@@ -108,6 +110,8 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (SessionClosed(event.session_id, event.elapsed_ms),)
         case Waiting():
             return (Delayed(event.reason, event.elapsed_ms, event.budget_ms),)
+        case LoginRequired():
+            return (LoginNeeded(event.kind, event.url, event.deadline),)
         case FilePlanned():
             if isinstance(event.file, Cut):
                 raise NoInputError("a file that was cut for the wire must be resolved first")

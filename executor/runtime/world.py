@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from executor.core.facts import FailureFacts
-from executor.core.inputs import Delayed, Input
+from executor.core.inputs import Delayed, Input, LoginNeeded, Noticed
 from executor.runtime import unify_config
 from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
 from executor.runtime.secrets import Masker
-from executor.warehouse.databricks.auth import Credentials, Target
+from executor.warehouse.databricks.auth import Credentials, LoginChoices, Target, Told
 from executor.warehouse.port import ConnectError, Session, Warehouse
 from executor.workflow.model import SourceFile, Workflow
+from protocol.base import timestamp
 from protocol.events import Plan, PlanWarning
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ class Choices:
     """What is to go wrong on the embedded warehouse."""
     start_timeout_s: float = 600.0
     statement_timeout_s: int | None = None
+    login: LoginChoices = field(default_factory=LoginChoices)
 
 
 def make_world(
@@ -89,6 +93,8 @@ def make_world(
                 statement_timeout_s=choices.statement_timeout_s,
                 waiting=lambda reason, elapsed, budget: deliver(Delayed(reason, elapsed, budget)),
                 uri=uri,
+                login=choices.login,
+                told=_told(deliver, mask),
             )
 
         if choices.local is not None:
@@ -100,6 +106,21 @@ def make_world(
 
     return World(
         warehouse=warehouse, load=load, plan=plan, reload=reload, generate=generate, mask=mask
+    )
+
+
+def _told(deliver: Callable[[Input], None], mask: Masker) -> Told:
+    """What is said while credentials are obtained: events for programs, stderr for a person."""
+
+    def login(url: str, until: datetime) -> None:
+        deliver(LoginNeeded("browser", url, timestamp(until)))
+        if sys.stderr is not None:  # closed by whoever started us
+            sys.stderr.write(f"Log in with the browser, if it does not open by itself: {url}\n")
+
+    return Told(
+        login=login,
+        secret=mask.learn,
+        warning=lambda code, detail: deliver(Noticed(code, detail)),
     )
 
 

@@ -115,6 +115,9 @@ _LINES: Final[dict[str, Callable[[Event], str | None]]] = {
     "waiting": lambda event: (
         f"waiting ({text(event.get('reason'))}), {duration(event.get('elapsed_ms'))}"
     ),
+    "login_required": lambda event: (
+        f"LOGIN NEEDED until {text(event.get('deadline'))}: {text(event.get('url'), 2_000)}"
+    ),
     "connected": lambda event: f"connected, {duration(event.get('elapsed_ms'))}",
     "reconnected": lambda event: f"connected again, {duration(event.get('elapsed_ms'))}",
     "check": _check,

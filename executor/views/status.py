@@ -38,8 +38,9 @@ _WITHOUT_EFFECT: Final = frozenset(
 )
 EVENT_TYPES: Final = frozenset(
     {
-        "hello", "plan", "file_planned", "connecting", "waiting", "connected", "reconnected",
-        "disconnected", "file_started", "statement_started", "statement_finished", "file_finished",
+        "hello", "plan", "file_planned", "connecting", "waiting", "login_required",
+        "connected", "reconnected", "disconnected", "file_started", "statement_started",
+        "statement_finished", "file_finished",
         "loop_started", "iteration", "converged", "not_converged", "error_prompt",
         "prompt_resolved", "retrying", "heartbeat", "check", "cancel_requested", "run_suspended",
         "run_finished",
@@ -114,7 +115,7 @@ class Fold:
     statement: dict[str, Any] | None = None
     """The `statement_started` of the statement under way."""
     connection: dict[str, Any] | None = None
-    """The last `connecting` or `waiting`, until something else follows."""
+    """The last `connecting`, `waiting` or `login_required`, until something else follows."""
     prompts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Open prompts by id."""
     settled: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -174,7 +175,7 @@ class Fold:
     def _connecting(self, event: dict[str, Any]) -> None:
         self.connection = event
 
-    _waiting = _connecting
+    _waiting = _login_required = _connecting
 
     def _connected(self, event: dict[str, Any]) -> None:
         self.connection = None
@@ -239,6 +240,12 @@ class Fold:
     # --- what it adds up to ---------------------------------------------------------------
 
     @property
+    def login(self) -> dict[str, Any] | None:
+        """The `login_required` that somebody has to do something about now."""
+        asked = self.connection is not None and self.connection.get("type") == "login_required"
+        return self.connection if asked else None
+
+    @property
     def finished(self) -> bool:
         return self.last is not None and self.last.get("type") == "run_finished"
 
@@ -268,7 +275,7 @@ def state_of(fold: Fold, *, alive: bool, silent_ms: int) -> RunState:
         return "crashed"
     if silent_ms > fold.next_by_ms:
         return "stalled"
-    return "waiting" if fold.prompts else "running"
+    return "waiting" if fold.prompts or fold.login is not None else "running"
 
 
 def settled_with(fold: Fold, prompt: str) -> str | None:

@@ -86,6 +86,8 @@ def next_command(fold: Fold, state: RunState, command: Command, *, any_kept: boo
         return command("replay")
     if state == "crashed" or (state == "suspended" and (any_kept or not fold.prompts)):
         return command("resume")
+    if not fold.prompts:
+        return command("events", "--types", "login_required")
     return command("answer", next(iter(fold.prompts)), "CHOICE")
 
 
@@ -127,7 +129,13 @@ def _connection(fold: Fold) -> dict[str, Any] | None:
     event = fold.connection
     if event is None:
         return None
-    return {"reason": text(event.get("reason")) or "connecting", "since": text(event.get("ts"))}
+    reason = "login_required" if fold.login is not None else text(event.get("reason"))
+    return {
+        "reason": reason or "connecting",
+        "since": text(event.get("ts")),
+        "url": text(event.get("url"), 2_000) or None,
+        "deadline": text(event.get("deadline")) or None,
+    }
 
 
 def _prompt(event: dict[str, Any], command: Command) -> dict[str, Any]:
@@ -202,7 +210,10 @@ def _counted(counts: dict[str, int], names: tuple[str, ...]) -> str:
 
 
 def _under_way(status: dict[str, Any]) -> str:
-    if status["connection"] is not None:
+    connection = status["connection"]
+    if connection is not None and connection["url"]:
+        return f"log in until {connection['deadline']}: {connection['url']}"
+    if connection is not None:
         return f"now: {status['connection']['reason']} since {status['connection']['since']}"
     now = status["under_way"]
     if now["statement"] is None:

@@ -24,6 +24,7 @@ from protocol.events import (
     FilePlanned,
     FileStarted,
     Iteration,
+    LoginRequired,
     LoopStarted,
     NotConverged,
     Optimized,
@@ -60,6 +61,8 @@ def lines_of(entry: Entry) -> list[str]:
             return [f"• Connecting to {event.host or 'the warehouse'}"]
         case Waiting():
             return [f"• Waiting: {event.reason}, {seconds(event.elapsed_ms)}"]
+        case LoginRequired():
+            return [f"? Log in until {event.deadline}: {shown(event.url)}"]
         case Connected():
             return [f"✓ Connected: {event.catalog}.{event.schema} ({seconds(event.elapsed_ms)})"]
         case Reconnected():

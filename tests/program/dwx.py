@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,8 @@ class Ended:
 def environment(**more: str) -> dict[str, str]:
     """The environment without anything that would connect somewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DATABRICKS")}
-    return {**kept, **more}
+    nothing = {"DATABRICKS_CONFIG_FILE": os.devnull, "BROWSER": "true"}
+    return {**kept, **nothing, **more}
 
 
 def dwx(*arguments: str, cwd: Path, stdin: bytes | int | IO[bytes] = b"", **more: str) -> Ended:
@@ -129,10 +130,17 @@ class Live:
 
 
 @contextmanager
-def live(*arguments: str, cwd: Path, before: tuple[str, ...] = (), **more: str) -> Iterator[Live]:
-    """Starts the program with a pipe at each end. `before`: a command that starts it in turn."""
+def live(*arguments: str, cwd: Path, **more: str) -> Iterator[Live]:
+    """Starts the program with a pipe at each end."""
+    with started([*DWX, *arguments], cwd, **more) as program:
+        yield program
+
+
+@contextmanager
+def started(command: Sequence[str], cwd: Path, **more: str) -> Iterator[Live]:
+    """As `live`, by a command that starts the program in turn."""
     with subprocess.Popen(
-        [*before, *DWX, *arguments],
+        command,
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

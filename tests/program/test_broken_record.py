@@ -7,7 +7,7 @@ from pathlib import Path
 
 from protocol.log import classify
 from tests.examples.tables import tables
-from tests.program.dwx import dwx, in_bash, live, workflow
+from tests.program.dwx import DWX, dwx, in_bash, live, started, workflow
 
 LIMIT = ("bash", "-c", 'ulimit -f 24; exec "$@"', "bash")
 """A disk with room for 24 KiB of record."""
@@ -39,7 +39,7 @@ def test_a_record_that_fills_up_while_a_write_runs_says_that_its_outcome_is_not_
         f02=f"INSERT INTO counted {SLOW}",
     )
     flags = ("run", "sql", "--local", "warehouse", "--stdout", "full")
-    with live(*flags, cwd=tmp_path, before=LIMIT) as program:
+    with started([*LIMIT, *DWX, *flags], tmp_path) as program:
         while program.until("statement_submitted").statement != "f2.s1":
             pass
         for number in range(1, 400):

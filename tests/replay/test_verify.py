@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from executor.core.inputs import Decided, InputEnded, Noticed, Undecidable
+from executor.core.inputs import Decided, InputEnded, LoginNeeded, Noticed, Undecidable
 from executor.replay.verify import verify
 from protocol.base import Message
 from protocol.codec import decode, encode
@@ -38,6 +38,7 @@ def eventful_run() -> Drive:
     drive.feed(Decided(Ping(nonce="hi"), "ping", "stdin"))
     drive.feed(InputEnded())
     drive.feed(Noticed("NOISE", "a library printed something"))
+    drive.feed(LoginNeeded("browser", "https://w.example.com/login", "2026-01-31T12:05:00.000Z"))
     drive.decide("p1", "yes")
     drive.decide("p1", "retry", by="tester", reason="because")
     drive.decide("p2", "accept")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.core.inputs import Failed
+from executor.runtime.masked_stderr import MaskedStream
 from executor.runtime.secrets import MASK, Masker
 from tests.core.drive import error
 
@@ -55,3 +58,42 @@ def test_every_text_of_an_input_is_masked() -> None:
     assert "tok-secret-1" not in repr(masked)
     assert masked.statement == "f1.s1"
     assert json.dumps(masked.evidence) == f'"saw {MASK}"'
+
+
+def test_a_secret_is_masked_from_the_moment_it_is_told() -> None:
+    mask = Masker(["first-secret"])
+    text = "first-secret, then second/secret and second%2Fsecret"
+    assert mask(text) == "***, then second/secret and second%2Fsecret"
+    mask.learn("second/secret", "tiny")
+    assert mask(text) == "***, then *** and ***"
+    assert mask("tiny") == "tiny"
+
+
+def test_what_a_token_request_holds_is_masked() -> None:
+    masked = Masker()("grant_type=refresh_token&refresh_token=abc&client_secret=d%2Fe&x=1")
+    assert masked == "grant_type=refresh_token&refresh_token=***&client_secret=***&x=1"
+    assert Masker()(masked) == masked
+
+
+def test_standard_error_is_masked_by_whole_lines() -> None:
+    real = io.StringIO()
+    stream = MaskedStream(real, Masker(["hunter2-secret"]))
+    stream.write("first hunter2-")
+    stream.write("secret\nsecond hunter2-secret")
+    assert real.getvalue() == "first ***\n"
+    stream.flush()
+    assert real.getvalue() == "first ***\nsecond ***"
+
+
+def test_a_library_s_traceback_is_masked() -> None:
+    real = io.StringIO()
+    handler = logging.StreamHandler(MaskedStream(real, Masker(["hunter2-secret"])))
+    logger = logging.Logger("a library")
+    logger.addHandler(handler)
+    try:
+        int("refused hunter2-secret")
+    except ValueError:
+        logger.exception("GET https://ana:pass@example.com/?access_token=abc failed")
+    assert "Traceback" in real.getvalue()
+    for secret in ("hunter2", "ana:pass", "abc"):
+        assert secret not in real.getvalue()

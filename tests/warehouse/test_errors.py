@@ -16,6 +16,7 @@ from urllib3.exceptions import (
 )
 
 from executor.core.failures import classify
+from executor.warehouse.databricks.auth import login_failed
 from executor.warehouse.databricks.errors import facts_in_text, facts_of, passing, statement_error
 
 POOL = HTTPConnectionPool("127.0.0.1", 9)
@@ -140,3 +141,14 @@ def test_the_text_of_an_http_error_is_the_server_s_own() -> None:
 )
 def test_a_poll_is_repeated_only_while_the_answer_is_missing(exc: Exception, again: bool) -> None:
     assert passing(exc) is again
+
+
+def test_a_statement_without_credentials_was_not_sent() -> None:
+    expired = login_failed("The login has expired.")
+    for exc in (expired, answered(None, original=expired)):
+        caught = statement_error(exc, during="execute", kind="insert", query_id=None)
+        assert caught.facts.error_class == "DWX_LOGIN_FAILED"
+        assert classify(caught.facts).category == "auth"
+        assert caught.outcome == "not_committed"
+        later = statement_error(exc, during="poll", kind="insert", query_id="q")
+        assert later.outcome == "unknown"

@@ -6,13 +6,39 @@ Here that cannot be said by leaving something out: `oauth` is a kind one has to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import datetime
+from pathlib import Path
 
 from executor.core.facts import FailureFacts
 
 LOGIN_BUDGET_S = 300.0
 """How long a browser login may take before it is given up, in seconds."""
+
+PAT, OAUTH = "pat", "oauth"
+
+SDK_CHAIN = "sdk"
+"""Whatever kind the vendor's SDK finds to be configured; never a browser."""
+
+SDK_KINDS = (
+    SDK_CHAIN,
+    "oauth-m2m",
+    "databricks-cli",
+    "azure-cli",
+    "azure-client-secret",
+    "azure-devops-oidc",
+    "env-oidc",
+    "file-oidc",
+    "github-oidc",
+    "github-oidc-azure",
+    "google-credentials",
+    "google-id",
+    "metadata-service",
+)
+"""Kinds that the vendor's SDK knows how to use; `external-browser` is ours, as `oauth`."""
+
+AUTH_TYPES = (PAT, OAUTH, *SDK_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +58,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """`pat`: an access token. `oauth`: a login in the browser by the person who runs dwx."""
+    """Of one of the `AUTH_TYPES`.
 
-    kind: Literal["pat", "oauth"]
+    `pat`: an access token. `oauth`: a login in the browser by the person who runs dwx. All others
+    are the SDK's; `sdk` holds the settings for it that were found, by its own names.
+    """
+
+    kind: str
     token: str | None = field(default=None, repr=False)
+    sdk: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def problem(self) -> FailureFacts | None:
         """What forbids to use these credentials at all, or `None`."""
-        if self.kind == "pat" and not self.token:
+        if self.kind == PAT and not self.token:
             return FailureFacts(
                 error_class="DWX_NO_CREDENTIALS",
                 message=(
@@ -50,8 +81,40 @@ class Credentials:
             )
         return None
 
-    def connector_arguments(self) -> dict[str, str]:
-        """The connector's arguments for these credentials. Holds the secret: never log it."""
-        if self.kind == "oauth":
-            return {"auth_type": "databricks-oauth"}
-        return {"access_token": self.token or ""}
+
+@dataclass(frozen=True, slots=True)
+class LoginChoices:
+    """How a login in the browser goes about it."""
+
+    timeout_s: float = LOGIN_BUDGET_S
+    cache: Path | None = None
+    """File in which its tokens are kept for the next run; `None`: nowhere."""
+
+
+def _nobody(*what: object) -> None:
+    """Told to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told what happens while credentials are obtained; called on the session's thread."""
+
+    login: Callable[[str, datetime], None] = _nobody
+    """Somebody has to log in at this address until then."""
+    secret: Callable[[str], None] = _nobody
+    """From now on this text must be masked. Told before anything is done with it."""
+    warning: Callable[[str, str], None] = _nobody
+    """A code and what there is to say."""
+
+
+class AuthFailed(Exception):  # noqa: N818 - named after what happened
+    """No credential could be had. Whatever it was needed for has not been sent."""
+
+    def __init__(self, facts: FailureFacts) -> None:
+        super().__init__(facts.message)
+        self.facts = facts
+
+
+def login_failed(message: str, error_class: str = "DWX_LOGIN_FAILED") -> AuthFailed:
+    """An `AuthFailed` with these facts."""
+    return AuthFailed(FailureFacts(error_class, message, during="connect"))

@@ -42,6 +42,7 @@ from urllib3.exceptions import (
 
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
+from executor.warehouse.databricks.auth import AuthFailed
 from executor.warehouse.port import READS, StatementError
 from protocol.events import Outcome, StatementKind
 
@@ -57,6 +58,8 @@ _STATUS_IN_TEXT = re.compile(r"\btoo many (\d{3}) error responses")
 
 def facts_of(exc: BaseException, *, during: str, query_id: str | None = None) -> FailureFacts:
     """The facts in an exception of the connector or of what is below it."""
+    if isinstance(exc, AuthFailed):
+        return replace(exc.facts, during=during, query_id=query_id)
     if isinstance(exc, ServerOperationError | DatabaseError) and not isinstance(exc, RequestError):
         facts = facts_in_text(_message(exc), during=during, query_id=query_id)
         stack = (getattr(exc, "context", None) or {}).get("diagnostic-info")
@@ -151,6 +154,8 @@ def _outcome(exc: Exception, facts: FailureFacts, kind: StatementKind) -> tuple[
         )
     if facts.during != "execute":
         return "unknown", "the statement was accepted, and its end was not seen"
+    if isinstance(exc, AuthFailed) or any(isinstance(one, AuthFailed) for one in exc.args):
+        return "not_committed", "there were no credentials to send it with, so nothing was sent"
     if isinstance(exc, RequestError):
         status = _http_status(exc)
         if status is not None and 400 <= status < 500:

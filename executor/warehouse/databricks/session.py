@@ -27,7 +27,14 @@ from urllib.parse import urlsplit
 
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
-from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
+from executor.warehouse.databricks import access
+from executor.warehouse.databricks.auth import (
+    AuthFailed,
+    Credentials,
+    LoginChoices,
+    Target,
+    Told,
+)
 from executor.warehouse.databricks.commits import Sources, newest_version, outcome_of
 from executor.warehouse.databricks.history import (
     HistoryEntry,
@@ -107,11 +114,14 @@ class DatabricksWarehouse:
         cancel_budget_s: float = CANCEL_BUDGET_S,
         uri: str | None = None,
         waiting: Waiting | None = None,
+        login: LoginChoices | None = None,
+        told: Told | None = None,
     ) -> None:
         """`uri` leads elsewhere than to `https://host/http_path`: to the embedded warehouse.
 
         `statement_timeout_s` is enforced by the warehouse, for every statement. `waiting` is told,
-        on the thread that opens, each time the warehouse makes us wait.
+        on the thread that opens, each time the warehouse makes us wait; `told`, what happens while
+        credentials are obtained.
         """
         self._target = target
         self._credentials = credentials
@@ -120,6 +130,9 @@ class DatabricksWarehouse:
         self._cancel_budget_s = cancel_budget_s
         self._uri = uri or target.uri
         self._waiting = waiting or _nobody
+        self._login = login or LoginChoices()
+        self._told = told or Told()
+        self._granted: access.Access | None = None
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -130,14 +143,26 @@ class DatabricksWarehouse:
         problem = self._credentials.problem() or reach(self._url(), cancel)
         if problem is not None:
             raise ConnectError(problem)
+        try:
+            if self._granted is None:
+                self._granted = access.obtain(
+                    self._address(), self._credentials, self._login, self._told, cancel
+                )
+            return self._open(self._granted, cancel)
+        except AuthFailed as exc:
+            raise ConnectError(exc.facts) from exc
+
+    def _open(self, granted: access.Access, cancel: Event) -> DatabricksSession:
         begun = monotonic()
         session_settings = {"TIMEZONE": "UTC"}
         attempt = 0
         while True:
             try:
-                return self._attempt(session_settings, cancel)
+                return self._attempt(granted, session_settings, cancel)
             except ConnectError as exc:
                 failure = classify(exc.facts)
+                if failure.category == "auth" and granted.refused(cancel):
+                    continue
                 if failure.category == "config" and "TIMEZONE" in session_settings:
                     session_settings = {}  # nice to have, not worth a refused session
                     continue
@@ -166,12 +191,17 @@ class DatabricksWarehouse:
     def _url(self) -> str:
         return self._uri or f"https://{self._target.host}"
 
-    def _attempt(self, session_settings: Mapping[str, str], cancel: Event) -> DatabricksSession:
+    def _address(self) -> str:
+        """The workspace's, without the path of the warehouse."""
+        parts = urlsplit(self._url())
+        return f"{parts.scheme}://{parts.netloc}"
+
+    def _attempt(
+        self, granted: access.Access, session_settings: Mapping[str, str], cancel: Event
+    ) -> DatabricksSession:
         """One attempt, in a thread of its own: the connector cannot be told to give up."""
-        attempt = _Attempt(lambda: self._connect(session_settings, cancel))
+        attempt = _Attempt(lambda: self._connect(granted, session_settings, cancel))
         budget = max(_ATTEMPT_BUDGET_S, self._start_budget_s)
-        if self._credentials.kind == "oauth":
-            budget = LOGIN_BUDGET_S
         deadline = monotonic() + budget
         while not attempt.done.wait(0.1):
             if cancel.is_set() or monotonic() > deadline:
@@ -184,10 +214,10 @@ class DatabricksWarehouse:
         assert attempt.session is not None
         return attempt.session
 
-    def _connect(self, session_settings: Mapping[str, str], cancel: Event) -> DatabricksSession:
+    def _connect(
+        self, granted: access.Access, session_settings: Mapping[str, str], cancel: Event
+    ) -> DatabricksSession:
         _tame_logging()
-        if self._credentials.kind == "oauth":
-            _show_login_address()
         # 0.7 s: only whoever connects pays for it
         from executor.warehouse.databricks import errors, safe_retry
 
@@ -210,14 +240,11 @@ class DatabricksWarehouse:
                 _retry_stop_after_attempts_duration=max(1.0, self._start_budget_s),
                 _respect_server_retry_after_header=True,
                 **special,
-                **self._credentials.connector_arguments(),
+                **granted.arguments,
             )
         # The connector lets through whatever its own parts raise; this is the edge to it.
         except Exception as exc:
-            facts = errors.facts_of(exc, during="connect")
-            if facts.error_class == "DWX_CONNECTOR_ERROR" and self._credentials.kind == "oauth":
-                facts = replace(facts, error_class="DWX_LOGIN_FAILED")
-            raise ConnectError(facts) from exc
+            raise ConnectError(errors.facts_of(exc, during="connect")) from exc
         try:
             backend = safe_retry.protect(connection)
         except safe_retry.UnprotectedError as exc:
@@ -243,12 +270,6 @@ class DatabricksWarehouse:
         return session
 
     def _no_answer(self, budget: float) -> FailureFacts:
-        if self._credentials.kind == "oauth":
-            return FailureFacts(
-                "DWX_LOGIN_FAILED",
-                f"The login in the browser was not completed within {budget:.0f} s.",
-                during="connect",
-            )
         return FailureFacts(
             "DWX_CONNECT_TIMEOUT",
             f"{self._target.host} took the connection but opened no session in {budget:.0f} s.",
@@ -632,16 +653,6 @@ def _tame_logging() -> None:
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
     logging.getLogger("databricks.sql.client").addFilter(_about_more_than_pyarrow)
-
-
-def _show_login_address() -> None:
-    """The address to log in at goes to stderr: the browser may be on another machine."""
-    logger = logging.getLogger("databricks.sql.auth.oauth")
-    logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.addFilter(lambda record: record.getMessage().startswith("Opening "))
-        logger.addHandler(handler)
 
 
 def _about_more_than_pyarrow(record: logging.LogRecord) -> bool:
