@@ -37,6 +37,7 @@ StatementKind = Literal[
 Outcome = Literal["committed", "not_committed", "unknown"]
 ChoiceName = Literal["retry", "skip", "continue", "done", "abort", "extend", "accept", "check"]
 RowSource = Literal["result", "driver", "history", "unknown"]
+CheckStatus = Literal["passed", "failed", "unknown", "skipped"]
 Severity = Literal["fatal", "critical", "moderate", "warning"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
 CancelMode = Literal["after_statement", "now"]
@@ -311,10 +312,19 @@ class Check(Message):
     type: Literal["check"] = "check"
     name: str
     phase: Literal["preflight", "recovery", "final"]
-    status: Literal["passed", "failed", "unknown", "skipped"]
+    status: CheckStatus
     observed: str | None
     expected: str | None
     severity: Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightFinished(Message):
+    """All checks of the pre-flight have been made, those of connecting included."""
+
+    type: Literal["preflight_finished"] = "preflight_finished"
+    checks: CheckCounts
+    elapsed_ms: Milliseconds
 
 
 # --- files and statements ---------------------------------------------------------------------
@@ -643,8 +653,8 @@ class RunFinished(Message):
 
 Event = (
     Hello | Plan | FilePlanned | Connecting | Waiting | Connected | Reconnected | Disconnected
-    | Check | FileStarted | StatementStarted | StatementSubmitted | StatementFinished
-    | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
+    | Check | PreflightFinished | FileStarted | StatementStarted | StatementSubmitted
+    | StatementFinished | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
     | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved | DecisionAccepted
     | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat | CancelRequested
     | RunSuspended | RunFinished

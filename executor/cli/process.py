@@ -15,6 +15,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -243,11 +244,13 @@ class Process:
     ) -> int:
         import anyio
 
+        from executor.runtime.neighbours import other_runs
         from executor.runtime.runner import Runner
 
         world.signals = early_signals
         world.read_stdin = read_stdin
         world.inbox = directory.inbox
+        world.other_runs = partial(other_runs, directory.path)
         runner = Runner(state, record, world)
         if self._args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
@@ -310,6 +313,7 @@ class Process:
             skip_loop=args.skip_loop,
             optimize=args.optimize_tables,
             dry_run=args.dry_run,
+            preflight=args.preflight,
         )
 
     def _exists(self, path: Path) -> int:

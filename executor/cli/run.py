@@ -65,6 +65,12 @@ def parser() -> Parser:
         help="value of ${NAME} in the files",
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="unify.yml, to compare ids with")
+    what.add_argument(
+        "--preflight",
+        choices=("on", "off"),
+        default="on",
+        help="checks before anything is executed: tables, columns, privileges, other runs",
+    )
     what.add_argument("--dry-run", action="store_true", help="read the plan, execute nothing")
     what.add_argument("--skip-loop", action="store_true", help="leave loops out")
     what.add_argument("--max-iterations", type=positive, metavar="N")

@@ -24,6 +24,8 @@ from executor.core.state import (
     LoopQuestion,
     LoopStatement,
     OutputOptimize,
+    Preflighting,
+    PreflightQuestion,
     Question,
     Ready,
     Rereading,
@@ -128,6 +130,11 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
                 turn.want(ReadPlan())
             else:
                 turn.set(files=with_files(turn.state, files), phase=GoingOn(was))
+        case PreflightQuestion() if choice == "retry":
+            turn.set(phase=Preflighting(reading=True))
+            turn.want(ReadPlan())
+        case PreflightQuestion():
+            pass  # `continue`: work is what comes next
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -6,9 +6,9 @@ event it causes, so the recorded events alone bring the same state back (`execut
 
 Phases and what leads from one to another:
 
-    Planning --PlanRead--> Connecting --SessionOpened--> (work) ... --> Closing --> Ended
-                                                           |  ^
-         Executing / Rereading / Generating / Asking <-----+--+
+    Planning --PlanRead--> Connecting --SessionOpened--> Preflighting --> (work) ... --> Closing
+                                                                       |  ^           --> Ended
+                     Executing / Rereading / Generating / Asking <-----+--+
 
 An input that cannot happen in the present phase is a defect of the caller: `IllegalInputError`,
 and the state is left as it was. Inputs that may well arrive late (a deadline after the answer, a
@@ -21,7 +21,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from executor.core import ending, prompts, resuming, work
+from executor.core import ending, preflight, prompts, resuming, work
 from executor.core.effects import Effect, ReadPlan
 from executor.core.inputs import (
     Beat,
@@ -31,6 +31,7 @@ from executor.core.inputs import (
     DeadlinePassed,
     Decided,
     Delayed,
+    Examined,
     Failed,
     FileRead,
     FileUnreadable,
@@ -39,6 +40,7 @@ from executor.core.inputs import (
     Inspected,
     Noticed,
     PlanRead,
+    PreflightEnded,
     Refused,
     Resumed,
     SessionClosed,
@@ -60,7 +62,7 @@ from executor.core.state import (
     Inspecting,
     LoopProgress,
     Planning,
-    Ready,
+    Preflighting,
     Rereading,
     Resuming,
     State,
@@ -113,11 +115,13 @@ def _take(turn: Turn, given: Input) -> None:
         case Resumed():
             _expect(turn, given, state_is=object, when=turn.state.hello is not None)
             resuming.resumed(turn, given)
+        case Refused() if turn.state.phase == Preflighting(reading=True):
+            preflight.unreadable(turn, given)
         case Refused():
             _expect(turn, given, state_is=(Planning, Resuming))
             ending.finish(turn, given.exit_code, given.error)
         case PlanRead():
-            _expect(turn, given, state_is=(Planning, Resuming))
+            _expect(turn, given, state_is=(Planning, Preflighting, Resuming))
             if isinstance(turn.state.phase, Resuming):
                 resuming.plan_read(turn, given)
             else:
@@ -136,6 +140,11 @@ def _take(turn: Turn, given: Input) -> None:
         case SessionClosed():
             _expect(turn, given, state_is=Closing)
             _session_closed(turn, given)
+        case Examined():
+            preflight.examined(turn, given)
+        case PreflightEnded():
+            _expect(turn, given, state_is=Preflighting)
+            preflight.ended(turn, given)
         case FileRead():
             _expect(turn, given, state_is=(Rereading, Generating))
             work.file_read(turn, given)
@@ -187,13 +196,16 @@ def _plan_read(turn: Turn, given: PlanRead) -> None:
     if turn.state.settings.dry_run:
         ending.finish(turn, exit_codes.SUCCEEDED, None)
         return
+    if turn.state.connected:
+        preflight.begin(turn)
+        return
     turn.set(phase=Connecting())
     resuming.connect(turn)
 
 
 def _session_opened(turn: Turn, given: SessionOpened) -> None:
     settings = turn.state.settings
-    turn.set(connected=True, session_id=given.session_id, phase=Ready())
+    turn.set(connected=True, session_id=given.session_id)
     turn.emit(
         Connected(
             host=settings.host,
@@ -206,6 +218,7 @@ def _session_opened(turn: Turn, given: SessionOpened) -> None:
             settings=dict(given.settings),
         )
     )
+    preflight.begin(turn)
 
 
 def _session_closed(turn: Turn, given: SessionClosed) -> None:

@@ -29,6 +29,7 @@ from executor.core.state import (
     LoopStatement,
     Planning,
     Policy,
+    Preflighting,
     Question,
     Ready,
     Settled,
@@ -290,6 +291,11 @@ def _close_prompt(
     turn.want(ClearTimer(prompt_id))
 
 
+def supersede(turn: Turn, asking: Asking) -> None:
+    """Closes a prompt without an answer: what it asks is found out anew."""
+    _close_prompt(turn, asking, None, how="superseded", source=None, by=None, reason=None)
+
+
 def deadline_passed(turn: Turn, passed: DeadlinePassed) -> None:
     """Nobody answered in time."""
     asking = turn.state.phase
@@ -320,7 +326,9 @@ def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
         turn.set(phase=Ready())
     elif isinstance(phase, Planning):
         turn.set(phase=Ready())
-    elif isinstance(phase, Connecting) or (isinstance(phase, Executing) and mode == "now"):
+    elif isinstance(phase, Connecting | Preflighting) or (
+        isinstance(phase, Executing) and mode == "now"
+    ):
         turn.want(CancelRunning())
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from executor.core import answers, ending, prompts
+from executor.core import answers, ending, preflight, prompts
 from executor.core.effects import (
     CheckCommit,
     GenerateFile,
@@ -30,6 +30,7 @@ from executor.core.state import (
     Asking,
     Checking,
     Closing,
+    Connecting,
     EditQuestion,
     Ended,
     Executing,
@@ -38,6 +39,8 @@ from executor.core.state import (
     GoingOn,
     Phase,
     Planning,
+    Preflighting,
+    PreflightQuestion,
     Ready,
     Rereading,
     Resuming,
@@ -48,7 +51,6 @@ from executor.core.turn import Turn
 from protocol.base import Cut
 from protocol.events import (
     Check,
-    Connecting,
     ErrorRecord,
     Outcome,
     PlannedFile,
@@ -56,6 +58,7 @@ from protocol.events import (
     Reconnected,
     StatementFinished,
 )
+from protocol.events import Connecting as ConnectingEvent
 
 REPLAYED = ("use", "set")
 """Kinds of statement whose effect a session loses when it ends."""
@@ -119,7 +122,7 @@ def connect(turn: Turn) -> None:
     """Wants a session in which what was set before holds again."""
     settings = turn.state.settings
     turn.emit(
-        Connecting(
+        ConnectingEvent(
             host=settings.host,
             http_path=settings.http_path,
             auth=settings.auth,
@@ -193,6 +196,10 @@ def go_on(turn: Turn, was: Phase) -> None:
     """Takes up what was under way when the process before ended."""
     turn.set(phase=was)
     match was:
+        case Connecting() | Preflighting():
+            preflight.begin(turn)
+        case Asking(question=PreflightQuestion()):
+            preflight.go_on(turn, was)
         case Asking():
             prompts.wait(turn, was)
         case Executing():

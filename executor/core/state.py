@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 from protocol.decisions import Decide
 from protocol.events import (
     CancelMode,
+    Check,
     ChoiceName,
     DecisionSource,
     ErrorPrompt,
@@ -69,6 +70,13 @@ class Planning:
 @dataclass(frozen=True, slots=True)
 class Connecting:
     """A session is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflighting:
+    """Checks are made; `reading`: they begin when the files have been read again."""
+
+    reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,14 @@ class EditQuestion:
     was: Phase
 
 
-Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion
+@dataclass(frozen=True, slots=True)
+class PreflightQuestion:
+    """Checks failed, and nothing has been executed; or the files could not be read again."""
+
+    error: ErrorRecord
+
+
+Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | PreflightQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +212,8 @@ class Resuming:
 
 
 Phase: TypeAlias = (
-    Planning | Connecting | Ready | Inspecting | Executing | Checking | Rereading | Generating
-    | Asking | Closing | Ended | Resuming | GoingOn
+    Planning | Connecting | Preflighting | Ready | Inspecting | Executing | Checking | Rereading
+    | Generating | Asking | Closing | Ended | Resuming | GoingOn
 )  # fmt: skip
 
 # --- progress ---------------------------------------------------------------------------------
@@ -300,6 +315,10 @@ class State:
     hello: Hello | None = None
     connected: bool = False
     session_id: str | None = None
+    reached: Mapping[str, Check] = field(default_factory=dict)
+    """Checks of the way to the warehouse, by name."""
+    checked: Mapping[str, Check] = field(default_factory=dict)
+    """The other checks of the last pre-flight, by name."""
 
     files: tuple[PlannedFile, ...] = ()
     """In the order in which they run; generated iterations stand after their loop's last file."""

@@ -14,6 +14,7 @@ from executor.core.inputs import (
     DeadlinePassed,
     Decided,
     Delayed,
+    Examined,
     Failed,
     FileRead,
     FileUnreadable,
@@ -22,6 +23,7 @@ from executor.core.inputs import (
     Inspected,
     Noticed,
     PlanRead,
+    PreflightEnded,
     Refused,
     Resumed,
     SessionClosed,
@@ -41,6 +43,7 @@ from executor.core.state import (
     Generating,
     Inspecting,
     Planning,
+    Preflighting,
     Rereading,
     Resuming,
     State,
@@ -60,6 +63,7 @@ from protocol.events import (
     Heartbeat,
     InputClosed,
     Plan,
+    PreflightFinished,
     PromptResolved,
     Reconnected,
     RunFinished,
@@ -102,6 +106,12 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             if isinstance(event.file, Cut):
                 raise NoInputError("a file that was cut for the wire must be resolved first")
             return (FileRead(event.file, event.reason),)
+        case Check(phase="preflight"):
+            return (Examined(event),)
+        case PreflightFinished():
+            return (PreflightEnded(event.elapsed_ms),)
+        case ErrorPrompt() if state.phase == Preflighting(reading=True) and event.error:
+            return (Refused(event.error),)
         case ErrorPrompt() if isinstance(state.phase, Rereading | Generating) and event.error:
             return (FileUnreadable(event.error),)
         case Reconnected():

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+from executor.core import checks
 from executor.core.failures import error_record
 from executor.core.inputs import (
     Checked,
+    Examined,
     Failed,
     Input,
     Inspected,
+    PreflightEnded,
     SessionClosed,
     SessionOpened,
     SessionRefused,
@@ -32,7 +35,8 @@ from executor.warehouse.port import (
     Warehouse,
     Write,
 )
-from protocol.events import PlannedStatement
+from executor.workflow.requirements import Requirements
+from protocol.events import Check, PlannedStatement
 
 
 class SessionWorker:
@@ -59,6 +63,13 @@ class SessionWorker:
         """
         self._cancel.clear()
         self._jobs.put(lambda: self._open(replay))
+
+    def preflight(self, needed: Requirements, others: Check | None) -> None:
+        """Makes the checks of the pre-flight; answered by `Examined` for each, then
+        `PreflightEnded`. `others`: the check that needs no session.
+        """
+        self._cancel.clear()
+        self._jobs.put(lambda: self._preflight(needed, others))
 
     def inspect(self, statement: str, table: str) -> None:
         """Looks up a table's newest version; answered by `Inspected`."""
@@ -114,6 +125,19 @@ class SessionWorker:
         self._session = session
         opened = session.opened
         return SessionOpened(opened.session_id, _since(begun), opened.settings, len(replay))
+
+    def _preflight(self, needed: Requirements, others: Check | None) -> Input:
+        assert self._session is not None
+        begun = time.monotonic()
+        for schema in needed.schemas:
+            status, observed = self._session.may_create(schema, self._cancel)
+            self._deliver(Examined(checks.may_create(schema, status, observed)))
+        facts = self._session.table_facts(checks.tables_to_look_up(needed), self._cancel)
+        for check in checks.about_tables(needed, facts):
+            self._deliver(Examined(check))
+        if others is not None:
+            self._deliver(Examined(others))
+        return PreflightEnded(_since(begun))
 
     def _inspect(self, statement: str, table: str) -> Input:
         assert self._session is not None

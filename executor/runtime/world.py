@@ -8,15 +8,15 @@ from pathlib import Path
 from threading import Event
 
 from executor.core.facts import FailureFacts
-from executor.core.inputs import Delayed, Input
+from executor.core.inputs import Delayed, Examined, Input
 from executor.runtime import unify_config
 from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
 from executor.runtime.secrets import Masker
 from executor.warehouse.databricks.auth import Credentials, Target
-from executor.warehouse.port import ConnectError, Session, Warehouse
+from executor.warehouse.port import ConnectError, CreatePrivilege, Session, Warehouse
 from executor.workflow.model import SourceFile, Workflow
-from protocol.events import Plan, PlanWarning
+from protocol.events import Check, Plan, PlanWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,12 @@ def make_world(
 
     def warehouse(deliver: Callable[[Input], None]) -> Warehouse:
         if choices.local is not None and target is not None:
-            return EmbeddedWarehouse(choices.local, target, create=choices.create_namespace)
+            return EmbeddedWarehouse(
+                choices.local,
+                target,
+                create=choices.create_namespace,
+                checked=lambda check: deliver(Examined(check)),
+            )
         if target is None or credentials is None:
             raise ValueError("a run that connects needs a target and credentials")
         from executor.warehouse.databricks.session import DatabricksWarehouse
@@ -81,6 +86,7 @@ def make_world(
             start_budget_s=choices.start_timeout_s,
             statement_timeout_s=choices.statement_timeout_s,
             waiting=lambda reason, elapsed, budget: deliver(Delayed(reason, elapsed, budget)),
+            checked=lambda check: deliver(Examined(check)),
         )
 
     return World(
@@ -91,10 +97,13 @@ def make_world(
 class EmbeddedWarehouse:
     """The embedded warehouse, served from this process, and a session on it like on any other."""
 
-    def __init__(self, path: Path, target: Target, *, create: bool) -> None:
+    def __init__(
+        self, path: Path, target: Target, *, create: bool, checked: Callable[[Check], None]
+    ) -> None:
         self._path = path
         self._target = target
         self._create = create
+        self._checked = checked
 
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse and opens a session. Errors: `ConnectError`."""
@@ -123,7 +132,10 @@ class EmbeddedWarehouse:
             )
             raise ConnectError(facts) from exc
         warehouse = DatabricksWarehouse(
-            self._target, Credentials("pat", server.token), uri=server.uri
+            self._target,
+            Credentials("pat", server.token),
+            uri=server.uri,
+            checked=self._checked,
         )
         try:
             session = warehouse.open(cancel)
@@ -143,6 +155,10 @@ class _EmbeddedSession:
         self.opened = session.opened
         self.version = session.version
         self.outcome = session.outcome
+        self.table_facts = session.table_facts
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        return "skipped", "the embedded warehouse has no privileges"
 
     def close(self) -> None:
         self._session.close()

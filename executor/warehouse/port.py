@@ -13,13 +13,16 @@ proof, `unknown` otherwise. No implementation may send a statement twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Protocol
+from typing import Literal, Protocol
 
-from executor.core.facts import FailureFacts
+from executor.core.facts import FailureFacts, TableFacts
 from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
+
+CreatePrivilege = Literal["passed", "unknown", "skipped"]
+"""Whether tables may be made: yes; nobody can tell; there are no privileges here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,18 @@ class Session(Protocol):
 
     def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
         """Whether a write has committed, and the evidence; `unknown` without. Never raises."""
+        ...
+
+    def table_facts(
+        self, tables: Mapping[str, Collection[str]], cancel: Event
+    ) -> Mapping[str, TableFacts]:
+        """What is known of each of `tables`, given by full name with the columns that it should
+        have. Never raises.
+        """
+        ...
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        """Whether tables may be made in `catalog.schema`, and how that is known. Never raises."""
         ...
 
     def close(self) -> None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, Literal
 
-from executor.core.facts import FailureFacts
+from executor.core import checks
+from executor.core.facts import FailureFacts, TableFacts
 from executor.core.failures import classify
 from executor.warehouse.databricks.auth import LOGIN_BUDGET_S, Credentials, Target
 from executor.warehouse.databricks.commits import newest_version, outcome_of
@@ -46,9 +47,18 @@ from executor.warehouse.databricks.results import (
     row_counts,
     whole_number,
 )
-from executor.warehouse.port import ConnectError, Opened, Request, Result, StatementError, Write
+from executor.warehouse.databricks.tables import may_create, table_facts
+from executor.warehouse.port import (
+    ConnectError,
+    CreatePrivilege,
+    Opened,
+    Request,
+    Result,
+    StatementError,
+    Write,
+)
 from executor.workflow.names import quote
-from protocol.events import Outcome, RowCounts
+from protocol.events import Check, Outcome, RowCounts
 
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
@@ -92,11 +102,13 @@ class DatabricksWarehouse:
         cancel_budget_s: float = CANCEL_BUDGET_S,
         uri: str | None = None,
         waiting: Waiting | None = None,
+        checked: Callable[[Check], None] | None = None,
     ) -> None:
         """`uri` leads elsewhere than to `https://host/http_path`: to the embedded warehouse.
 
         `statement_timeout_s` is enforced by the warehouse, for every statement. `waiting` is told,
-        on the thread that opens, each time the warehouse makes us wait.
+        on the thread that opens, each time the warehouse makes us wait; `checked` is told there
+        what was found on the way.
         """
         self._target = target
         self._credentials = credentials
@@ -105,6 +117,7 @@ class DatabricksWarehouse:
         self._cancel_budget_s = cancel_budget_s
         self._uri = uri or target.uri
         self._waiting = waiting
+        self._checked = checked or (lambda check: None)
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -112,7 +125,19 @@ class DatabricksWarehouse:
         Waits at most the start budget for a warehouse that starts; every other failure is known
         within seconds. Raises `ConnectError`.
         """
-        problem = self._credentials.problem() or reach(self._url(), cancel)
+        namespace = (self._target.catalog, self._target.schema)
+        try:
+            session = self._open(cancel)
+        except ConnectError as exc:
+            for check in checks.refused(exc.facts, *namespace):
+                self._checked(check)
+            raise
+        for check in checks.connected(*namespace):
+            self._checked(check)
+        return session
+
+    def _open(self, cancel: Event) -> DatabricksSession:
+        problem = self._credentials.problem() or reach(self._url(), cancel, told=self._checked)
         if problem is not None:
             raise ConnectError(problem)
         begun = monotonic()
@@ -288,6 +313,16 @@ class DatabricksSession:
     def outcome(self, write: Write, cancel: Event) -> tuple[Outcome, str]:
         """See `executor.warehouse.port.Session.outcome`."""
         return outcome_of(lambda name, limit: self.history(name, limit, cancel), write)
+
+    def table_facts(
+        self, tables: Mapping[str, Collection[str]], cancel: Event
+    ) -> Mapping[str, TableFacts]:
+        """See `executor.warehouse.port.Session.table_facts`."""
+        return table_facts(lambda sql, limit: self._rows(sql, limit, cancel), tables)
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        """See `executor.warehouse.port.Session.may_create`."""
+        return may_create(lambda sql, limit: self._rows(sql, limit, cancel), schema)
 
     def close(self) -> None:
         """Closes the session within `CLOSE_BUDGET_S`; never raises."""
