@@ -654,10 +654,10 @@ class RunFinished(Message):
 Event = (
     Hello | Plan | FilePlanned | Connecting | Waiting | Connected | Reconnected | Disconnected
     | Check | PreflightFinished | FileStarted | StatementStarted | StatementSubmitted
-    | StatementFinished | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
-    | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved | DecisionAccepted
-    | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat | CancelRequested
-    | RunSuspended | RunFinished
+    | StatementFinished | RowsAffected | FileFinished | LoopStarted | Iteration | Converged
+    | NotConverged | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved
+    | DecisionAccepted | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat
+    | CancelRequested | RunSuspended | RunFinished
 )  # fmt: skip
 """Any event."""
 

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA
+from executor.cli.text_writer import TextWriter
 from executor.runtime import keys, rundir
 from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
 from executor.runtime.journal import Journal
@@ -108,7 +109,18 @@ class Interrupted:
 class Process:
     """One process of a run, from its flags to its last line."""
 
-    def __init__(self, args: Namespace, argv: Sequence[str], wire: int, *, shown: bool) -> None:
+    def __init__(
+        self,
+        args: Namespace,
+        argv: Sequence[str],
+        wire: int,
+        *,
+        shown: bool,
+        verb: str = "run",
+        as_text: bool = False,
+    ) -> None:
+        """`verb` is how the run was begun; `as_text`: stdout is for a person to read."""
+        self._verb = verb
         self._args = args
         self._view: View = args.stdout if shown else "off"
         self._place = place_of(args)
@@ -117,7 +129,8 @@ class Process:
         self._argv = argv
         self._on_closed: Callable[[], None] = lambda: None
         self._reader_gone = not shown
-        self._screen = LineWriter(wire, self._note_reader_gone)
+        writer = TextWriter if as_text else LineWriter
+        self._screen = writer(wire, self._note_reader_gone)
 
     def _note_reader_gone(self) -> None:
         self._reader_gone = True
@@ -289,6 +302,7 @@ class Process:
 
     def _hello(self, directory: rundir.RunDirectory | None) -> Hello:
         return hello_of(
+            self._verb,
             self._argv,
             self._mask,
             run_dir=str(directory.path) if directory else None,
@@ -301,7 +315,7 @@ class Process:
         args, target = self._args, self._place.target
         auth = self._place.credentials.kind if self._place.credentials else None
         return Settings(
-            directory=str(args.directory),
+            directory=str(args.directory or ""),
             catalog=target.catalog if target else args.catalog,
             schema=target.schema if target else args.schema,
             host=target.host if target else None,
@@ -423,6 +437,7 @@ def _answer_line(run: str, run_root: Path | None) -> str:
 
 
 def hello_of(
+    verb: str,
     argv: Sequence[str],
     mask: Masker,
     *,
@@ -437,7 +452,7 @@ def hello_of(
         run_dir=run_dir,
         pid=os.getpid(),
         view=view,
-        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", "run", *argv))),
+        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_token(("dwx", verb, *argv))),
         segment=1,
         answer_with=answer_with,
         settings=settings,

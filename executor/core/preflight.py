@@ -93,7 +93,7 @@ def _error(grave: Sequence[Check]) -> ErrorRecord:
         category="preflight",
         severity="critical",
         retryable=True,
-        message=readable("\n".join(said)),
+        message=readable("; ".join(said)),
         suggestion="Make what is missing, or correct the files, then check again.",
         fingerprint=f"preflight:{grave[0].name}",
     )

@@ -23,7 +23,8 @@ from protocol.events import Check, Plan, PlanWarning
 class Choices:
     """What the caller chose, as far as it makes the world."""
 
-    directory: Path
+    directory: Path | None
+    """`None` for no workflow at all: there is a warehouse to look at, and no more."""
     variables: dict[str, str]
     config: Path | None = None
     local: Path | None = None
@@ -45,6 +46,8 @@ def make_world(
     def load() -> Workflow:
         from executor.workflow.load import load_workflow
 
+        if choices.directory is None:
+            return Workflow(Path(), None, (), (), (), choices.variables)
         workflow = load_workflow(choices.directory, vars=choices.variables)
         found = tuple(PlanWarning(code=one.code, detail=one.detail) for one in notices)
         if choices.config is not None:
@@ -55,7 +58,7 @@ def make_world(
         from executor.workflow.plan import plan_event
 
         # as the caller wrote it: a record says nothing about machines it need not know
-        return replace(plan_event(workflow), directory=str(choices.directory))
+        return replace(plan_event(workflow), directory=str(choices.directory or ""))
 
     def reload(workflow: Workflow, source: SourceFile) -> SourceFile:
         from executor.workflow.load import reload_file

@@ -16,40 +16,11 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 _NO_COLUMNS = frozenset(
-    [
-        "current_date",
-        "current_timestamp",
-        "current_user",
-        "current_catalog",
-        "current_schema",
-        "current_database",
-        "current_timezone",
-        "localtimestamp",
-        "session_user",
-        "user",
-        "now",
-        "sysdate",
-        "systimestamp",
-        "today",
-        "tomorrow",
-        "yesterday",
-        "microsecond",
-        "millisecond",
-        "second",
-        "minute",
-        "hour",
-        "day",
-        "dayofyear",
-        "week",
-        "month",
-        "quarter",
-        "year",
-        "default",
-        "both",
-        "leading",
-        "trailing",
-    ]
-)
+    ("current_date", "current_timestamp", "current_user", "current_catalog", "current_schema",
+     "current_database", "current_timezone", "localtimestamp", "session_user", "user", "now",
+     "microsecond", "millisecond", "second", "minute", "hour", "day", "dayofyear", "week", "month",
+     "quarter", "year", "default", "both", "leading", "trailing")
+)  # fmt: skip
 """Words that may stand where a column does."""
 
 
