@@ -18,6 +18,7 @@ from executor.core.effects import (
     GenerateFile,
     Inspect,
     OpenSession,
+    Preflight,
     ReadFile,
     ReadPlan,
 )
@@ -25,11 +26,13 @@ from executor.core.inputs import (
     Begun,
     Checked,
     Decided,
+    Examined,
     Failed,
     FileRead,
     Input,
     Inspected,
     PlanRead,
+    PreflightEnded,
     Resumed,
     SessionClosed,
     SessionOpened,
@@ -41,6 +44,7 @@ from executor.core.state import State
 from executor.replay.verify import Folding
 from protocol.decisions import Decide
 from protocol.events import (
+    Check,
     ErrorRecord,
     Event,
     Outcome,
@@ -167,13 +171,17 @@ def success(executed: Execute, **result: Any) -> Succeeded:
 
 
 Script = Callable[[Execute], Input]
+Look = Callable[[], Sequence[Check]]
+"""What a pre-flight finds, each time it is made."""
 
 
 class Drive:
     """A run of the machine; `answer` says how the warehouse ends each statement."""
 
-    def __init__(self, planned: Plan, answer: Script = success, **settings: Any) -> None:
-        self._start(planned, answer)
+    def __init__(
+        self, planned: Plan, answer: Script = success, look: Look = tuple, **settings: Any
+    ) -> None:
+        self._start(planned, answer, look)
         self.feed(Begun(hello(**settings)))
 
     @classmethod
@@ -183,6 +191,7 @@ class Drive:
         planned: Plan,
         answer: Script = success,
         outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown",
+        look: Look = tuple,
         **settings: Any,
     ) -> Drive:
         """Goes on with a recorded run as another process does."""
@@ -190,7 +199,7 @@ class Drive:
         for entry in entries:
             assert folding.take(entry) is None
         drive = cls.__new__(cls)
-        drive._start(planned, answer)
+        drive._start(planned, answer, look)
         drive._outcome = outcome
         drive.state = folding.state
         drive.entries = [*entries, *folding.unwritten()]
@@ -199,7 +208,7 @@ class Drive:
         drive.feed(Resumed(first))
         return drive
 
-    def _start(self, planned: Plan, answer: Script) -> None:
+    def _start(self, planned: Plan, answer: Script, look: Look) -> None:
         self.state = State("r-test22")
         self.entries: list[Entry] = []
         self._outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown"
@@ -209,6 +218,7 @@ class Drive:
         self.files: dict[str, PlannedFile] = {}
         self._plan = planned
         self._answer = answer
+        self._look = look
         self._inputs: deque[Input] = deque()
         self._at = START
 
@@ -235,17 +245,23 @@ class Drive:
         decision = Decide(prompt=prompt, choice=choice, **more)
         self.feed(Decided(decision, name or f"{prompt}:{choice}", "stdin"))
 
+    def _read(self) -> Input:
+        return PlanRead(self._plan)
+
     def _perform(self, effect: Effect) -> None:
         self.effects.append(effect)
         match effect:
             case Emit(entry, _):
                 self.entries.append(entry)
             case ReadPlan():
-                self._inputs.append(PlanRead(self._plan))
+                self._inputs.append(self._read())
             case OpenSession():
                 self._inputs.append(SessionOpened("s1", 5, {"TIMEZONE": "UTC"}))
             case CloseSession():
                 self._inputs.append(SessionClosed("s1", 1))
+            case Preflight():
+                self._inputs.extend(Examined(one) for one in self._look())
+                self._inputs.append(PreflightEnded(3))
             case ReadFile(file_id):
                 read = self.files.get(file_id) or self.state.file(file_id)
                 self._inputs.append(FileRead(read, "reread"))
