@@ -153,7 +153,7 @@ def _about_source(source: Source, found: TableFacts) -> Check:
                 f"no column {column.name}, which {column.place} reads"
                 for column in missing[:LISTED]
             )
-            observed += f"; there is {_listed('column', found.columns)}"
+            observed += f"; it has {_listed('column', found.columns)}"
     return check(f"source table {source.table}", status, observed, expected, severity)
 
 

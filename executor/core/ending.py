@@ -181,7 +181,8 @@ def loop_results(state: State) -> tuple[LoopResult, ...]:
 
 def advice(state: State, code: int) -> tuple[str, ...]:
     """What to do next, most useful first."""
-    only_checked = state.hello is not None and state.settings.preflight == "only"
+    settings = state.hello.settings if state.hello is not None else None
+    only_checked = settings is not None and settings.preflight == "only"
     match code:
         case exit_codes.SUCCEEDED if only_checked:
             return ("Nothing stands in the way of dwx run with the same flags.",)
