@@ -316,6 +316,8 @@ class Check(Message):
     observed: str | None
     expected: str | None
     severity: Severity
+    files: tuple[str, ...] = ()
+    """Ids of the files that need it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

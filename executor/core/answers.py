@@ -133,6 +133,8 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
         case PreflightQuestion() if choice == "retry":
             turn.set(phase=Preflighting(reading=True))
             turn.want(ReadPlan())
+        case PreflightQuestion(files=files) if choice == "skip":
+            leave_out(turn, files, "a check before the run failed")
         case PreflightQuestion():
             pass  # `continue`: work is what comes next
         case _ as unreachable:
@@ -260,6 +262,14 @@ def dependents(state: State, files: Iterable[str]) -> tuple[str, ...]:
             reached.add(file.id)
             found.append(file.id)
     return tuple(found)
+
+
+def leave_out(turn: Turn, files: Iterable[str], reason: str) -> None:
+    """Has files that have not begun skipped, their loops as a whole, and all that need them."""
+    left_out = set(files)
+    loops = {file.loop for file in turn.state.files if file.id in left_out} - {None}
+    chosen = [file.id for file in turn.state.files if file.id in left_out or file.loop in loops]
+    block(turn, (*chosen, *dependents(turn.state, chosen)), reason)
 
 
 def block(turn: Turn, files: Iterable[str], reason: str) -> None:

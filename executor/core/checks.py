@@ -35,7 +35,12 @@ OBSERVED_BYTES = 2_000
 
 
 def check(
-    name: str, status: CheckStatus, observed: str, expected: str, severity: Severity
+    name: str,
+    status: CheckStatus,
+    observed: str,
+    expected: str,
+    severity: Severity,
+    files: tuple[str, ...] = (),
 ) -> Check:
     """A check of the pre-flight. `observed` may be text from outside."""
     return Check(
@@ -45,6 +50,7 @@ def check(
         observed=readable(observed, OBSERVED_BYTES),
         expected=expected,
         severity=severity,
+        files=files,
     )
 
 
@@ -154,7 +160,8 @@ def _about_source(source: Source, found: TableFacts) -> Check:
                 for column in missing[:LISTED]
             )
             observed += f"; it has {_listed('column', found.columns)}"
-    return check(f"source table {source.table}", status, observed, expected, severity)
+    name = f"source table {source.table}"
+    return check(name, status, observed, expected, severity, source.files)
 
 
 def _about_new(new: NewTable, found: TableFacts) -> Check:
@@ -162,7 +169,7 @@ def _about_new(new: NewTable, found: TableFacts) -> Check:
     if status == "failed":
         observed = f"is there already; {new.place} creates it without OR REPLACE"
     severity: Severity = "critical" if new.critical else "moderate"
-    return check(f"new table {new.table}", status, observed, ABSENT, severity)
+    return check(f"new table {new.table}", status, observed, ABSENT, severity, (new.file,))
 
 
 def _about_result(table: str, found: TableFacts) -> Check:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.core import ending, prompts
+from executor.core import answers, ending, prompts
 from executor.core.checks import STOPPING, counts
 from executor.core.effects import Preflight
 from executor.core.failures import readable
@@ -22,6 +22,11 @@ from executor.core.turn import Turn
 from protocol.events import Check, CheckStatus, Choice, ErrorRecord, PreflightFinished
 
 _RETRY = Choice(choice="retry", effect="read the files again and make the checks again", safe=True)
+_SKIP = Choice(
+    choice="skip",
+    effect="leave out the files of these checks and what needs them, run the rest",
+    safe=True,
+)
 _CONTINUE = Choice(choice="continue", effect="run all the same", safe=True)
 _ABORT = Choice(choice="abort", effect="stop the run", safe=True)
 
@@ -61,7 +66,8 @@ def ended(turn: Turn, given: PreflightEnded) -> None:
     elif grave := _grave(checks, ("failed",)):
         more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
         title = f"checks before the run failed: {grave[0].name}{more}"
-        _ask(turn, title, _error(grave), (_RETRY, _CONTINUE, _ABORT))
+        files = tuple(dict.fromkeys(file for one in grave for file in one.files))
+        _ask(turn, title, _error(grave), (_RETRY, _SKIP, _CONTINUE, _ABORT), files)
 
 
 def unreadable(turn: Turn, given: Refused) -> None:
@@ -99,6 +105,19 @@ def _error(grave: Sequence[Check]) -> ErrorRecord:
     )
 
 
-def _ask(turn: Turn, title: str, error: ErrorRecord, choices: tuple[Choice, ...]) -> None:
-    wording = prompts.Wording(title=title, evidence="nothing has been executed", error=error)
-    prompts.ask(turn, PreflightQuestion(error), wording, choices)
+def _ask(
+    turn: Turn,
+    title: str,
+    error: ErrorRecord,
+    choices: tuple[Choice, ...],
+    files: tuple[str, ...] = (),
+) -> None:
+    """`files`: those that the checks which failed are about."""
+    wording = prompts.Wording(
+        title=title,
+        evidence="nothing has been executed",
+        error=error,
+        file=files[0] if len(files) == 1 else None,
+        dependents=answers.dependents(turn.state, files),
+    )
+    prompts.ask(turn, PreflightQuestion(error, files), wording, choices)

@@ -165,6 +165,8 @@ class PreflightQuestion:
     """Checks failed, and nothing has been executed; or the files could not be read again."""
 
     error: ErrorRecord
+    files: tuple[str, ...] = ()
+    """Those that need what is missing."""
 
 
 Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | PreflightQuestion

@@ -11,12 +11,12 @@ anything. Nothing is required for statements in scripts either, because they may
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from executor.workflow.model import SourceFile, Workflow
 from executor.workflow.names import join_name, split_name
-from protocol.events import PlannedLoop
+from protocol.events import PlannedFile, PlannedLoop
 
 if TYPE_CHECKING:
     from executor.workflow.lineage import Lineage
@@ -59,6 +59,8 @@ class Source:
     place: Place
     critical: bool
     """False if only leaf files need it."""
+    files: tuple[str, ...]
+    """Ids of the files that need it."""
     columns: tuple[NeededColumn, ...] = ()
 
 
@@ -69,6 +71,8 @@ class NewTable:
     table: str
     place: Place
     critical: bool
+    file: str
+    """Id of the file that creates it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +124,16 @@ def requirements(workflow: Workflow, *, skip_loop: bool = False) -> Requirements
 
 def _enter(book: _Book, file: SourceFile) -> bool:
     """Enters the statements of a file; false if the book cannot be kept behind it."""
-    critical = file.planned.critical
     for step, planned in zip(file.lineage, file.planned.statements, strict=True):
         place = Place(file.planned.path, planned.line)
         if step.kind == "unknown" or planned.head.split(" ", 1)[0].upper() in _MAKES_ANYTHING:
             return False
         if step.kind != "script":
             for table in _needed(step):
-                _need(book, table, place, critical=critical)
+                _need(book, table, place, file.planned)
             _need_columns(book, step, place)
             if step.kind in _CREATES and not step.guarded and step.target is not None:
-                _create(book, step.target, place, critical=critical)
+                _create(book, step.target, place, file.planned)
         for table in step.writes:
             if step.kind != "drop":
                 _note_schema(book, table)
@@ -150,14 +153,12 @@ def _needed(step: Lineage) -> Iterator[str]:
         yield from step.writes
 
 
-def _need(book: _Book, table: str, place: Place, *, critical: bool) -> None:
+def _need(book: _Book, table: str, place: Place, file: PlannedFile) -> None:
     if table in book.made or table in book.gone or not _is_full(table):
         return
-    known = book.sources.get(table)
-    if known is None:
-        book.sources[table] = Source(table, place, critical)
-    elif critical and not known.critical:
-        book.sources[table] = Source(table, place, critical, known.columns)
+    known = book.sources.get(table) or Source(table, place, critical=False, files=())
+    files = known.files if file.id in known.files else (*known.files, file.id)
+    book.sources[table] = replace(known, critical=known.critical or file.critical, files=files)
 
 
 def _need_columns(book: _Book, step: Lineage, place: Place) -> None:
@@ -169,15 +170,13 @@ def _need_columns(book: _Book, step: Lineage, place: Place) -> None:
             continue
         if all(read.column != known.name for known in source.columns):
             column = NeededColumn(read.column, read.qualifier, place)
-            book.sources[read.table] = Source(
-                source.table, source.place, source.critical, (*source.columns, column)
-            )
+            book.sources[read.table] = replace(source, columns=(*source.columns, column))
 
 
-def _create(book: _Book, table: str, place: Place, *, critical: bool) -> None:
+def _create(book: _Book, table: str, place: Place, file: PlannedFile) -> None:
     known = table in book.made or table in book.gone or table in book.sources
     if not known and _is_full(table):
-        book.new.setdefault(table, NewTable(table, place, critical))
+        book.new.setdefault(table, NewTable(table, place, file.critical, file.id))
 
 
 def _note_schema(book: _Book, table: str) -> None:

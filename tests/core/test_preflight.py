@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,7 @@ from executor.replay.verify import verify
 from protocol.decisions import SetPolicy
 from protocol.events import Check, CheckCounts, CheckStatus, RunFinished, Severity
 from protocol.policy import Match, Rule
-from tests.core.drive import START, Drive, Look, error, failure, file, hello, plan
+from tests.core.drive import START, Drive, Look, error, failure, file, hello, loop, plan
 
 ONE_FILE = plan(file(1))
 
@@ -91,7 +92,7 @@ def test_a_grave_check_that_fails_asks_before_anything_is_executed() -> None:
     assert prompt.title == "checks before the run failed: source table u and 1 more"
     assert prompt.error.class_ == "DWX_PREFLIGHT_FAILED"
     assert "source table u: what was seen" in prompt.error.message
-    assert [one.choice for one in prompt.choices] == ["retry", "continue", "abort"]
+    assert [one.choice for one in prompt.choices] == ["retry", "skip", "continue", "abort"]
     assert list(verify(drive.entries)) == []
 
 
@@ -101,6 +102,33 @@ def test_continue_runs_all_the_same() -> None:
     last = ended(drive)
     assert last.exit_code == 0
     assert last.checks == CheckCounts(failed=1)
+
+
+def test_skip_leaves_out_the_files_of_the_checks_and_what_needs_them() -> None:
+    chain = plan(file(1), file(2), file(3, depends_on=("f2",)), file(4))
+    failed = replace(check("failed"), files=("f2",))
+    drive = Drive(chain, look=looks([failed]), preflight="on")
+    (prompt,) = drive.of("error_prompt")
+    assert (prompt.file, prompt.dependents) == ("f2", ("f3",))
+    drive.decide("p1", "skip")
+    assert [one.statement for one in drive.executed] == ["f1.s1", "f4.s1"]
+    last = ended(drive)
+    assert (last.exit_code, last.files.skipped, last.files.completed) == (4, 2, 2)
+
+
+def test_skip_leaves_out_a_loop_as_a_whole() -> None:
+    looping = plan(
+        file(1, iteration=1),
+        file(2, iteration=2),
+        file(3, depends_on=("f1", "f2")),
+        file(4),
+        loops=(loop("f1", "f2"),),
+    )
+    failed = replace(check("failed"), files=("f2",))
+    drive = Drive(looping, look=looks([failed]), preflight="on")
+    drive.decide("p1", "skip")
+    assert [one.statement for one in drive.executed] == ["f4.s1"]
+    assert ended(drive).exit_code == 4
 
 
 def test_abort_ends_the_run_with_the_error() -> None:
