@@ -11,6 +11,7 @@ makes all checks anew. A resume finds the prompt open and, if it has no answer, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from executor.core import answers, ending, prompts
 from executor.core.checks import STOPPING, counts
@@ -67,7 +68,10 @@ def ended(turn: Turn, given: PreflightEnded) -> None:
         more = f" and {len(grave) - 1} more" if len(grave) > 1 else ""
         title = f"checks before the run failed: {grave[0].name}{more}"
         files = tuple(dict.fromkeys(file for one in grave for file in one.files))
-        _ask(turn, title, _error(grave), (_RETRY, _SKIP, _CONTINUE, _ABORT), files)
+        error = _error(grave)
+        if len(files) == 1:
+            error = replace(error, file=turn.state.file(files[0]).path)
+        _ask(turn, title, error, (_RETRY, _SKIP, _CONTINUE, _ABORT), files)
 
 
 def unreadable(turn: Turn, given: Refused) -> None:
