@@ -134,7 +134,7 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
             turn.set(phase=Preflighting(reading=True))
             turn.want(ReadPlan())
         case PreflightQuestion(files=files) if choice == "skip":
-            leave_out(turn, files, "a check before the run failed")
+            give_up_early(turn, files)
         case PreflightQuestion():
             pass  # `continue`: work is what comes next
         case _ as unreachable:
@@ -264,12 +264,12 @@ def dependents(state: State, files: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def leave_out(turn: Turn, files: Iterable[str], reason: str) -> None:
-    """Has files that have not begun skipped, their loops as a whole, and all that need them."""
-    left_out = set(files)
-    loops = {file.loop for file in turn.state.files if file.id in left_out} - {None}
-    chosen = [file.id for file in turn.state.files if file.id in left_out or file.loop in loops]
-    block(turn, (*chosen, *dependents(turn.state, chosen)), reason)
+def give_up_early(turn: Turn, files: Iterable[str]) -> None:
+    """Marks files that have not begun as failed; what needs them is skipped."""
+    for file_id in files:
+        loop = turn.state.file(file_id).loop
+        if loop is None or turn.state.loop_progress[loop].stage != "broken":
+            give_up_file(turn, file_id, skip_dependents=True)
 
 
 def block(turn: Turn, files: Iterable[str], reason: str) -> None:

@@ -25,7 +25,7 @@ from protocol.events import Check, CheckStatus, Choice, ErrorRecord, PreflightFi
 _RETRY = Choice(choice="retry", effect="read the files again and make the checks again", safe=True)
 _SKIP = Choice(
     choice="skip",
-    effect="leave out the files of these checks and what needs them, run the rest",
+    effect="mark the files of these checks failed, skip the files that need them, run the rest",
     safe=True,
 )
 _CONTINUE = Choice(choice="continue", effect="run all the same", safe=True)
