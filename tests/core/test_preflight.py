@@ -129,7 +129,9 @@ def test_skip_leaves_out_a_loop_as_a_whole() -> None:
     drive = Drive(looping, look=looks([failed]), preflight="on")
     drive.decide("p1", "skip")
     assert [one.statement for one in drive.executed] == ["f4.s1"]
-    assert ended(drive).exit_code == 4
+    last = ended(drive)
+    assert last.exit_code == 4
+    assert [one.outcome for one in last.loops] == ["unfinished"]  # type: ignore[union-attr]
 
 
 def test_abort_ends_the_run_with_the_error() -> None:
