@@ -43,6 +43,7 @@ Retry = Literal["auto", "after_check", "user", "no"]
 """Who may run a failed statement again as it is: dwx by itself, dwx once it has looked whether the
 first attempt committed, only somebody who decides so, nobody (it would fail again)."""
 RowSource = Literal["result", "driver", "history", "unknown"]
+CheckStatus = Literal["passed", "failed", "unknown", "skipped"]
 Severity = Literal["fatal", "critical", "moderate", "warning"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
 CancelMode = Literal["after_statement", "now"]
@@ -331,10 +332,21 @@ class Check(Message):
     type: Literal["check"] = "check"
     name: str
     phase: Literal["preflight", "recovery", "final"]
-    status: Literal["passed", "failed", "unknown", "skipped"]
+    status: CheckStatus
     observed: VolatileText | None
     expected: VolatileText | None
     severity: Severity
+    files: tuple[str, ...] = ()
+    """Ids of the files that need it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreflightFinished(Message):
+    """All checks of the pre-flight have been made, those of connecting included."""
+
+    type: Literal["preflight_finished"] = "preflight_finished"
+    checks: CheckCounts
+    elapsed_ms: Milliseconds
 
 
 # --- files and statements ---------------------------------------------------------------------
@@ -665,11 +677,11 @@ class RunFinished(Message):
 
 Event = (
     Hello | Plan | FilePlanned | Connecting | Waiting | LoginRequired | Connected | Reconnected
-    | Disconnected | Check | FileStarted | StatementStarted | StatementSubmitted | StatementFinished
-    | RowsAffected | FileFinished | LoopStarted | Iteration | Converged | NotConverged
-    | AliasCreated | Optimized | CleanedUp | ErrorPrompt | PromptResolved | DecisionAccepted
-    | DecisionRejected | InputClosed | Retrying | Warned | Heartbeat | CancelRequested
-    | RunSuspended | RunFinished
+    | Disconnected | Check | PreflightFinished | FileStarted | StatementStarted
+    | StatementSubmitted | StatementFinished | RowsAffected | FileFinished | LoopStarted
+    | Iteration | Converged | NotConverged | AliasCreated | Optimized | CleanedUp | ErrorPrompt
+    | PromptResolved | DecisionAccepted | DecisionRejected | InputClosed | Retrying | Warned
+    | Heartbeat | CancelRequested | RunSuspended | RunFinished
 )  # fmt: skip
 """Any event."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 View = Literal["full", "progress", "attention", "off"]
 Unanswered = Literal["suspend", "abort", "skip"]
+PreflightMode = Literal["on", "off", "only"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class Settings(Message):
     skip_loop: bool = False
     optimize: bool = False
     dry_run: bool = False
+    preflight: PreflightMode = "off"
+    """Whether checks are made before anything is executed; `only`: and nothing is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

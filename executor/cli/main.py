@@ -17,6 +17,7 @@ from protocol.exit_codes import USAGE
 
 VERBS = {
     "run": "run a directory of Databricks SQL",
+    "check": "make the checks that come before a run, and execute nothing",
     "status": "tell how a run is doing, and what to do next",
     "wait": "wait until a run needs attention or is over",
     "answer": "answer a run's prompt",

@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from executor.cli.parser import LOCAL_CATALOG, LOCAL_SCHEMA, UsageError, secret_values
+from executor.cli.text_writer import TextWriter
 from executor.runtime import keys, rundir, token_input
 from executor.runtime.commands import Commands
 from executor.runtime.credentials import CredentialsError, Flags, Notice, resolve
@@ -135,8 +137,18 @@ class Process:
     """One process of a run, from its flags to its last line."""
 
     def __init__(
-        self, args: Namespace, argv: Sequence[str], wire: int, token: TokenInput, *, shown: bool
+        self,
+        args: Namespace,
+        argv: Sequence[str],
+        wire: int,
+        token: TokenInput,
+        *,
+        shown: bool,
+        verb: str = "run",
+        as_text: bool = False,
     ) -> None:
+        """`verb` is how the run was begun; `as_text`: stdout is for a person to read."""
+        self._verb = verb
         self._args = args
         self._view: View = args.stdout if shown else "off"
         self._place = place_of(args, token)
@@ -145,7 +157,8 @@ class Process:
         self._argv = argv
         self._on_closed: Callable[[], None] = lambda: None
         self._reader_gone = not shown
-        self._screen = LineWriter(wire, self._note_reader_gone)
+        writer = TextWriter if as_text else LineWriter
+        self._screen = writer(wire, self._note_reader_gone)
 
     def _note_reader_gone(self) -> None:
         self._reader_gone = True
@@ -272,6 +285,7 @@ class Process:
     ) -> int:
         import anyio
 
+        from executor.runtime.neighbours import other_runs
         from executor.runtime.runner import Runner
         from executor.runtime.status_file import StatusFile
 
@@ -280,6 +294,7 @@ class Process:
         world.signals = early_signals
         world.read_stdin = read_stdin
         world.inbox = directory.inbox
+        world.other_runs = partial(other_runs, directory.path)
         runner = Runner(state, record, world)
         if self._args.on_stdout_closed == "cancel":
             self._on_closed = runner.reader_gone
@@ -323,6 +338,7 @@ class Process:
 
     def _hello(self, directory: rundir.RunDirectory | None) -> Hello:
         return hello_of(
+            self._verb,
             self._argv,
             self._mask,
             run_dir=str(directory.path) if directory else None,
@@ -340,7 +356,7 @@ class Process:
         args, target = self._args, self._place.target
         auth = self._place.credentials.kind if self._place.credentials else None
         return Settings(
-            directory=str(args.directory),
+            directory=str(args.directory or ""),
             catalog=target.catalog if target else args.catalog,
             schema=target.schema if target else args.schema,
             host=target.host if target else None,
@@ -353,6 +369,7 @@ class Process:
             skip_loop=args.skip_loop,
             optimize=args.optimize_tables,
             dry_run=args.dry_run,
+            preflight=args.preflight,
         )
 
     def _exists(self, path: Path) -> int:
@@ -499,6 +516,7 @@ def _token_cache() -> Path | None:
 
 
 def hello_of(
+    verb: str,
     argv: Sequence[str],
     mask: Masker,
     *,
@@ -513,7 +531,7 @@ def hello_of(
         run_dir=run_dir,
         pid=os.getpid(),
         view=view,
-        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_secrets(("dwx", "run", *argv))),
+        argv=tuple(one[:ARGUMENT_SHOWN] for one in _without_secrets(("dwx", verb, *argv))),
         segment=1,
         answer_with=answer_with,
         settings=settings,

@@ -111,6 +111,9 @@ def _read(path: Path) -> tuple[Interrupted, list[str]]:
         raise CannotResume(str(exc)) from exc
     if folding is None:
         raise CannotResume(f"{path} has no complete line: start the run anew")
+    hello = folding.state.hello
+    if hello is not None and hello.settings is not None and hello.settings.preflight == "only":
+        raise CannotResume(f"{path.name} was a check, which writes nothing: make it anew")
     phase = folding.state.phase
     if isinstance(phase, Ended) and phase.asking is None:
         raise CannotResume(f"{path.name} is finished: dwx replay {path} shows it")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Namespace
+from argparse import Namespace, _ArgumentGroup
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +50,16 @@ def parser() -> Parser:
         description="Runs a directory of Databricks SQL: events on stdout, decisions on stdin.",
     )
     flags.add_argument("directory", metavar="DIR", type=Path, help="directory with the SQL files")
+    add_place(flags)
+    what = add_workflow(flags)
+    _add_execution(what)
+    talk = add_talk(flags)
+    _add_decisions(talk)
+    return flags
 
+
+def add_place(flags: Parser) -> None:
+    """Flags that say where: what `dwx run` and `dwx check` connect to."""
     where = flags.add_argument_group("where it runs")
     where.add_argument("--server-hostname", metavar="HOST", help="or DATABRICKS_HOST")
     where.add_argument(
@@ -124,6 +133,9 @@ def parser() -> Parser:
         help="with --auth-type oauth: do not keep the login for the next run",
     )
 
+
+def add_workflow(flags: Parser) -> _ArgumentGroup:
+    """Flags that say what the files mean."""
     what = flags.add_argument_group("what it does")
     what.add_argument(
         "--var",
@@ -134,13 +146,26 @@ def parser() -> Parser:
         help="value of ${NAME} in the files",
     )
     what.add_argument("--config", type=Path, metavar="FILE", help="unify.yml, to compare ids with")
-    what.add_argument("--dry-run", action="store_true", help="read the plan, execute nothing")
     what.add_argument("--skip-loop", action="store_true", help="leave loops out")
+    return what
+
+
+def _add_execution(what: _ArgumentGroup) -> None:
+    what.add_argument(
+        "--preflight",
+        choices=("on", "off"),
+        default="on",
+        help="checks before anything is executed: tables, columns, privileges, other runs",
+    )
+    what.add_argument("--dry-run", action="store_true", help="read the plan, execute nothing")
     what.add_argument("--max-iterations", type=positive, metavar="N")
     what.add_argument(
         "--optimize-tables", action="store_true", help="OPTIMIZE loop tables and outputs"
     )
 
+
+def add_talk(flags: Parser) -> _ArgumentGroup:
+    """Flags that say how it talks."""
     talk = flags.add_argument_group("how it talks")
     talk.add_argument(
         "--stdout",
@@ -154,6 +179,11 @@ def parser() -> Parser:
         default="continue",
         help="what happens when the reader of stdout goes away",
     )
+    talk.add_argument("--run-root", type=Path, metavar="PATH", help=f"or {rundir.ROOT_VARIABLE}")
+    return talk
+
+
+def _add_decisions(talk: _ArgumentGroup) -> None:
     talk.add_argument("--prompt-timeout", type=duration_ms, default=900_000, metavar="TIME")
     talk.add_argument(
         "--keep-session",
@@ -179,15 +209,21 @@ def parser() -> Parser:
         action="store_true",
         help="return after the first event; the run goes on by itself",
     )
-    talk.add_argument("--run-root", type=Path, metavar="PATH", help=f"or {rundir.ROOT_VARIABLE}")
-    return flags
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the verb. Ends the process itself: a daemon thread may still be blocked in a read."""
+    """Runs the verb. Ends the process itself."""
+    return start("run", parser(), argv)
+
+
+def start(verb: str, flags: Parser, argv: Sequence[str]) -> int:
+    """Starts what `verb` does with these flags.
+
+    Ends the process itself: a daemon thread may still be blocked in a read.
+    """
     early_signals = keep_signals()
     try:
-        args: Namespace | UsageError = parser().parse_args(argv)
+        args: Namespace | UsageError = flags.parse_args(argv)
     except UsageError as exc:
         args = exc
     # before any descriptor of ours is opened: it could get the number that the caller meant
@@ -196,31 +232,36 @@ def main(argv: Sequence[str]) -> int:
     to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
     if not isinstance(args, UsageError) and detached:
-        code = detach("run", argv, wire, args.token_fd)
+        code = detach(verb, argv, wire, args.token_fd)
     elif isinstance(args, UsageError):
-        code = _refuse_flags(args, argv, wire, to_person=to_person)
+        code = _refuse_flags(verb, args, argv, wire, to_person=to_person)
     else:
-        process = Process(args, argv, wire, token, shown=STDOUT not in closed)
+        as_text = verb == "check" and to_person
+        process = Process(
+            args, argv, wire, token, shown=STDOUT not in closed, verb=verb, as_text=as_text
+        )
         code = process.run(early_signals, read_stdin=STDIN not in closed)
     if sys.stderr is not None:  # closed by whoever started us
         sys.stderr.flush()
     os._exit(code)
 
 
-def _refuse_flags(error: UsageError, argv: Sequence[str], wire: int, *, to_person: bool) -> int:
+def _refuse_flags(
+    verb: str, error: UsageError, argv: Sequence[str], wire: int, *, to_person: bool
+) -> int:
     """Flags that cannot be understood: a program gets events all the same."""
     given = (value for _, value in secret_values(argv))
     mask = Masker((*given, *secrets_in(os.environ)))
-    print(mask(f"dwx run: {error}"), file=sys.stderr)
+    print(mask(f"dwx {verb}: {error}"), file=sys.stderr)
     if to_person:
         return USAGE
     from executor.core.inputs import Refused
     from executor.runtime import faults
 
     record = Record(None, LineWriter(wire, lambda: None), "progress", mask)
-    hello = hello_of(argv, mask, run_dir=None, view="progress", settings=None)
+    hello = hello_of(verb, argv, mask, run_dir=None, view="progress", settings=None)
     state = first(rundir.new_run_id(), hello, record)
-    suggestion = "Correct the flags: dwx run --help lists them."
+    suggestion = f"Correct the flags: dwx {verb} --help lists them."
     code = end(state, Refused(faults.usage("DWX_USAGE", str(error), suggestion)), record, mask)
     record.finish()
     return code

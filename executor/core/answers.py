@@ -25,6 +25,8 @@ from executor.core.state import (
     LoopQuestion,
     LoopStatement,
     OutputOptimize,
+    Preflighting,
+    PreflightQuestion,
     Question,
     Ready,
     Rereading,
@@ -155,6 +157,13 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
                 turn.want(ReadPlan())
             else:
                 turn.set(files=with_files(turn.state, files), phase=GoingOn(was))
+        case PreflightQuestion() if choice == "retry":
+            turn.set(phase=Preflighting(reading=True))
+            turn.want(ReadPlan())
+        case PreflightQuestion(files=files) if choice == "skip":
+            give_up_early(turn, files)
+        case PreflightQuestion():
+            pass  # `continue`: work is what comes next
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -289,6 +298,14 @@ def dependents(state: State, files: Iterable[str]) -> tuple[str, ...]:
             reached.add(file.id)
             found.append(file.id)
     return tuple(found)
+
+
+def give_up_early(turn: Turn, files: Iterable[str]) -> None:
+    """Marks files that have not begun as failed; what needs them is skipped."""
+    for file_id in files:
+        loop = turn.state.file(file_id).loop
+        if loop is None or turn.state.loop_progress[loop].stage != "broken":
+            give_up_file(turn, file_id, skip_dependents=True)
 
 
 def block(turn: Turn, files: Iterable[str], reason: str) -> None:

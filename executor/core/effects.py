@@ -38,6 +38,11 @@ class CloseSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Preflight:
+    """Make the checks of the pre-flight; answered by `Examined` for each, then `PreflightEnded`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFile:
     """Read a file of the plan again."""
 
@@ -120,7 +125,7 @@ class Finish:
 
 
 Effect = (
-    Emit | ReadPlan | OpenSession | CloseSession | ReadFile | GenerateFile | Inspect | CheckCommit
-    | Execute | CancelRunning | SetTimer | ClearTimer | Finish
+    Emit | ReadPlan | OpenSession | CloseSession | Preflight | ReadFile | GenerateFile | Inspect
+    | CheckCommit | Execute | CancelRunning | SetTimer | ClearTimer | Finish
 )  # fmt: skip
 """Any effect."""

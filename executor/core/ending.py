@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from executor.core import checks
 from executor.core.effects import CloseSession, Finish
 from executor.core.state import Asking, Closing, Ended, State
 from executor.core.turn import Turn
@@ -100,6 +101,7 @@ def suspend_line(turn: Turn, reason: str, asking: Asking | None) -> None:
 def finish(turn: Turn, code: int, error: ErrorRecord | None) -> None:
     """Writes `run_finished` and stops."""
     state = turn.state
+    made = (*state.reached.values(), *state.checked.values())
     turn.emit(
         RunFinished(
             outcome=OUTCOMES.get(code, "failed"),
@@ -115,7 +117,7 @@ def finish(turn: Turn, code: int, error: ErrorRecord | None) -> None:
             loops=loop_results(state),
             tables=tuple(TableRows(name=name, rows=rows) for name, rows in state.tables.items()),
             coverage=None,
-            checks=None,
+            checks=checks.counts(made) if made else None,
             prompts=PromptCounts(asked=state.asked, resolved=len(state.settled)),
             elapsed_ms=turn.since(state.began),
             slowest=tuple(
@@ -179,7 +181,13 @@ def loop_results(state: State) -> tuple[LoopResult, ...]:
 
 def advice(state: State, code: int) -> tuple[str, ...]:
     """What to do next, most useful first."""
+    settings = state.hello.settings if state.hello is not None else None
+    only_checked = settings is not None and settings.preflight == "only"
     match code:
+        case exit_codes.SUCCEEDED if only_checked:
+            return ("Nothing stands in the way of dwx run with the same flags.",)
+        case exit_codes.INCOMPLETE if only_checked:
+            return ("Put right what the error names, then check again: nothing was executed.",)
         case exit_codes.SUCCEEDED:
             return ("Nothing: all that was needed has run.",)
         case exit_codes.USAGE:

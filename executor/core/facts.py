@@ -23,3 +23,15 @@ class FailureFacts:
     """What was under way: `connect`, `execute` (submission), `poll`, `fetch`, `close`."""
     retry_after_s: float | None = None
     """Seconds the server asked to wait (Retry-After)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """What the edge knows about a table or view. Columns are in lower case, in their order.
+
+    `exists` is `None` if that could not be found out; `detail` says why.
+    """
+
+    exists: bool | None
+    columns: tuple[str, ...] = ()
+    detail: str = ""

@@ -14,6 +14,7 @@ from typing import Literal
 from protocol.decisions import Decision
 from protocol.events import (
     CancelMode,
+    Check,
     DecisionSource,
     ErrorRecord,
     OptimizeMetrics,
@@ -71,6 +72,20 @@ class SessionRefused:
 @dataclass(frozen=True, slots=True)
 class SessionClosed:
     session_id: str | None
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A check of the pre-flight was made."""
+
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightEnded:
+    """All checks of the pre-flight have been made."""
+
     elapsed_ms: int
 
 
@@ -219,8 +234,9 @@ class Broken:
 
 
 Input = (
-    Begun | Resumed | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | FileRead
-    | FileUnreadable | Inspected | Checked | Submitted | Succeeded | Failed | Decided | Undecidable
-    | DeadlinePassed | StopRequested | InputEnded | Noticed | Delayed | LoginNeeded | Beat | Broken
+    Begun | Resumed | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | Examined
+    | PreflightEnded | FileRead | FileUnreadable | Inspected | Checked | Submitted | Succeeded
+    | Failed | Decided | Undecidable | DeadlinePassed | StopRequested | InputEnded
+    | Noticed | Delayed | LoginNeeded | Beat | Broken
 )  # fmt: skip
 """Any input."""

@@ -6,10 +6,10 @@ event it causes, so the recorded events alone bring the same state back (`execut
 
 Phases and what leads from one to another:
 
-    Planning --PlanRead--> Connecting --SessionOpened--> (work) ... --> Closing --> Ended
-                                                           |  ^
-    Inspecting / Executing / Checking / Pausing <----------+--+
-            / Rereading / Generating / Asking
+    Planning --PlanRead--> Connecting --SessionOpened--> Preflighting --> (work) ... --> Closing
+                                                                           |  ^           --> Ended
+                    Inspecting / Executing / Checking / Pausing <----------+--+
+                            / Rereading / Generating / Asking
 
 A session that is lost, or let go while an answer is awaited, is opened again when something needs
 it (Resuming), as it is in a process that goes on with the run.
@@ -25,7 +25,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from executor.core import ending, prompts, recovery, resuming, work
+from executor.core import ending, preflight, prompts, recovery, resuming, work
 from executor.core.effects import Effect, ReadPlan
 from executor.core.inputs import (
     Beat,
@@ -35,6 +35,7 @@ from executor.core.inputs import (
     DeadlinePassed,
     Decided,
     Delayed,
+    Examined,
     Failed,
     FileRead,
     FileUnreadable,
@@ -44,6 +45,7 @@ from executor.core.inputs import (
     LoginNeeded,
     Noticed,
     PlanRead,
+    PreflightEnded,
     Refused,
     Resumed,
     SessionClosed,
@@ -67,6 +69,7 @@ from executor.core.state import (
     LoopProgress,
     Pausing,
     Planning,
+    Preflighting,
     Ready,
     Rereading,
     Resuming,
@@ -121,11 +124,13 @@ def _take(turn: Turn, given: Input) -> None:
         case Resumed():
             _expect(turn, given, state_is=object, when=turn.state.hello is not None)
             resuming.resumed(turn, given)
+        case Refused() if turn.state.phase == Preflighting(reading=True):
+            preflight.unreadable(turn, given)
         case Refused():
             _expect(turn, given, state_is=(Planning, Resuming))
             ending.finish(turn, given.exit_code, given.error)
         case PlanRead():
-            _expect(turn, given, state_is=(Planning, Resuming))
+            _expect(turn, given, state_is=(Planning, Preflighting, Resuming))
             if isinstance(turn.state.phase, Resuming):
                 resuming.plan_read(turn, given)
             else:
@@ -148,6 +153,11 @@ def _take(turn: Turn, given: Input) -> None:
             if isinstance(turn.state.phase, Closing):
                 _session_closed(turn, given)
             # else it was let go while an answer was awaited, and that stands in the log
+        case Examined():
+            preflight.examined(turn, given)
+        case PreflightEnded():
+            _expect(turn, given, state_is=Preflighting)
+            preflight.ended(turn, given)
         case FileRead():
             _expect(turn, given, state_is=(Rereading, Generating))
             work.file_read(turn, given)
@@ -218,13 +228,16 @@ def _plan_read(turn: Turn, given: PlanRead) -> None:
     if turn.state.settings.dry_run:
         ending.finish(turn, exit_codes.SUCCEEDED, None)
         return
+    if turn.state.connected:
+        preflight.begin(turn)
+        return
     turn.set(phase=Connecting())
     resuming.connect(turn)
 
 
 def _session_opened(turn: Turn, given: SessionOpened) -> None:
     settings = turn.state.settings
-    turn.set(connected=True, session_id=given.session_id, phase=Ready())
+    turn.set(connected=True, session_id=given.session_id)
     turn.emit(
         Connected(
             host=settings.host,
@@ -237,6 +250,7 @@ def _session_opened(turn: Turn, given: SessionOpened) -> None:
             settings=dict(given.settings),
         )
     )
+    preflight.begin(turn)
 
 
 def _session_closed(turn: Turn, given: SessionClosed) -> None:

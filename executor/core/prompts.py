@@ -32,6 +32,7 @@ from executor.core.state import (
     Pausing,
     Planning,
     Policy,
+    Preflighting,
     Question,
     Ready,
     RestoreTarget,
@@ -328,11 +329,6 @@ def withdraw(turn: Turn, asking: Asking, by: str | None) -> None:
         ending.flaw(turn, unknown_write=True)
 
 
-def supersede(turn: Turn, asking: Asking) -> None:
-    """Settles a prompt that events have answered."""
-    _close_prompt(turn, asking, None, how="superseded", source=None, by=None, reason=None)
-
-
 def kept_long_enough(turn: Turn) -> None:
     """An answer has been awaited for so long that the warehouse is let go meanwhile."""
     state = turn.state
@@ -340,6 +336,13 @@ def kept_long_enough(turn: Turn) -> None:
         turn.emit(Disconnected(session_id=state.session_id, reason="idle", elapsed_ms=0))
         turn.set(connected=False, session_id=None)
         turn.want(CloseSession())
+
+
+def supersede(turn: Turn, asking: Asking) -> None:
+    """Settles a prompt without an answer: events have answered it, or what it asks is found out
+    anew.
+    """
+    _close_prompt(turn, asking, None, how="superseded", source=None, by=None, reason=None)
 
 
 def deadline_passed(turn: Turn, passed: DeadlinePassed) -> None:
@@ -373,7 +376,7 @@ def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
     elif isinstance(phase, Pausing):
         turn.want(ClearTimer(phase.timer))
         turn.set(phase=Ready())
-    elif isinstance(phase, Connecting | Resuming) or (
+    elif isinstance(phase, Connecting | Preflighting | Resuming) or (
         isinstance(phase, Executing | Inspecting | Checking) and mode == "now"
     ):
         turn.want(CancelRunning())

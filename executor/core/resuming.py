@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from executor.core import answers, ending, prompts, recovery
+from executor.core import answers, ending, preflight, prompts, recovery
 from executor.core.effects import (
     GenerateFile,
     OpenSession,
@@ -28,6 +28,7 @@ from executor.core.state import (
     Asking,
     Checking,
     Closing,
+    Connecting,
     ConnectQuestion,
     EditQuestion,
     Ended,
@@ -37,6 +38,8 @@ from executor.core.state import (
     GoingOn,
     Phase,
     Planning,
+    Preflighting,
+    PreflightQuestion,
     Ready,
     Rereading,
     Resuming,
@@ -45,8 +48,8 @@ from executor.core.state import (
 from executor.core.statements import planned_statement
 from executor.core.turn import Turn
 from protocol.base import Cut
+from protocol.events import Connecting as ConnectingEvent
 from protocol.events import (
-    Connecting,
     ErrorRecord,
     PlannedFile,
     Reconnected,
@@ -118,7 +121,7 @@ def connect(turn: Turn) -> None:
     """Wants a session in which what was set before holds again."""
     settings = turn.state.settings
     turn.emit(
-        Connecting(
+        ConnectingEvent(
             host=settings.host,
             http_path=settings.http_path,
             auth=settings.auth,
@@ -240,6 +243,10 @@ def go_on(turn: Turn, was: Phase) -> None:
         case Asking(question=ConnectQuestion(asked_in)):
             prompts.supersede(turn, was)  # there is a session now
             turn.set(phase=GoingOn(asked_in))
+        case Connecting() | Preflighting():
+            preflight.begin(turn)
+        case Asking(question=PreflightQuestion()):
+            preflight.go_on(turn, was)
         case Asking():
             prompts.wait(turn, was)
         case Executing():

@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias
 from protocol.decisions import Decide
 from protocol.events import (
     CancelMode,
+    Check,
     ChoiceName,
     DecisionSource,
     ErrorPrompt,
@@ -77,6 +78,13 @@ class Planning:
 @dataclass(frozen=True, slots=True)
 class Connecting:
     """A session is being opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflighting:
+    """Checks are made; `reading`: they begin when the files have been read again."""
+
+    reading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +191,19 @@ class ConnectQuestion:
     was: Phase
 
 
-Question: TypeAlias = ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | ConnectQuestion
+@dataclass(frozen=True, slots=True)
+class PreflightQuestion:
+    """Checks failed, and nothing has been executed; or the files could not be read again."""
+
+    error: ErrorRecord
+    files: tuple[str, ...] = ()
+    """Those that need what is missing."""
+
+
+Question: TypeAlias = (
+    ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | ConnectQuestion
+    | PreflightQuestion
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +255,8 @@ class Resuming:
 
 
 Phase: TypeAlias = (
-    Planning | Connecting | Ready | Inspecting | Executing | Checking | Pausing | Rereading
+    Planning | Connecting | Preflighting | Ready | Inspecting | Executing | Checking | Pausing
+    | Rereading
     | Generating | Asking | Closing | Ended | Resuming | GoingOn
 )  # fmt: skip
 
@@ -340,6 +361,10 @@ class State:
     hello: Hello | None = None
     connected: bool = False
     session_id: str | None = None
+    reached: Mapping[str, Check] = field(default_factory=dict)
+    """Checks of the way to the warehouse, by name."""
+    checked: Mapping[str, Check] = field(default_factory=dict)
+    """The other checks of the last pre-flight, by name."""
 
     files: tuple[PlannedFile, ...] = ()
     """In the order in which they run; generated iterations stand after their loop's last file."""

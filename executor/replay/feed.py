@@ -15,6 +15,7 @@ from executor.core.inputs import (
     DeadlinePassed,
     Decided,
     Delayed,
+    Examined,
     Failed,
     FileRead,
     FileUnreadable,
@@ -24,6 +25,7 @@ from executor.core.inputs import (
     LoginNeeded,
     Noticed,
     PlanRead,
+    PreflightEnded,
     Refused,
     Resumed,
     SessionClosed,
@@ -44,6 +46,7 @@ from executor.core.state import (
     Inspecting,
     Pausing,
     Planning,
+    Preflighting,
     Rereading,
     Resuming,
     State,
@@ -66,6 +69,7 @@ from protocol.events import (
     InputClosed,
     LoginRequired,
     Plan,
+    PreflightFinished,
     PromptResolved,
     Reconnected,
     RunFinished,
@@ -116,6 +120,12 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             if isinstance(event.file, Cut):
                 raise NoInputError("a file that was cut for the wire must be resolved first")
             return (FileRead(event.file, event.reason),)
+        case Check(phase="preflight"):
+            return (Examined(event),)
+        case PreflightFinished():
+            return (PreflightEnded(event.elapsed_ms),)
+        case ErrorPrompt() if state.phase == Preflighting(reading=True) and event.error:
+            return (Refused(event.error),)
         case ErrorPrompt() if isinstance(state.phase, Rereading | Generating) and event.error:
             return (FileUnreadable(event.error),)
         case Reconnected():

@@ -34,6 +34,7 @@ from executor.core.effects import (
     GenerateFile,
     Inspect,
     OpenSession,
+    Preflight,
     ReadFile,
     ReadPlan,
     SetTimer,
@@ -65,10 +66,13 @@ from executor.runtime.stdio import read_chunks
 from executor.runtime.worker import SessionWorker
 from executor.warehouse.port import Request, Warehouse, Write
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
+from executor.workflow.names import join_name
+from executor.workflow.requirements import requirements
 from protocol.errors import LineTooLong, ProtocolFault
-from protocol.events import Plan
+from protocol.events import Check, Plan
 from protocol.exit_codes import INTERNAL
 from protocol.framing import LineFramer
+from protocol.hello import Settings
 
 HEARTBEAT_SECONDS = 30
 SILENCE_ALLOWED = 3
@@ -98,6 +102,8 @@ class World:
     generate: Callable[[Workflow, str, int, SourceFile], SourceFile]
     """Generates an iteration of a loop from the last file; raises `WorkflowError`."""
     mask: Masker
+    other_runs: Callable[[Settings], Check | None] = lambda settings: None
+    """Looks for runs that work in the same schema; `None` where there can be none."""
     read_stdin: bool = True
     inbox: Path | None = None
     """Directory in which other processes leave decisions."""
@@ -282,6 +288,8 @@ class Runner:
                 self._worker.open([self._replayed(statement) for statement in replay])
             case CloseSession():
                 self._session().close()
+            case Preflight():
+                self._preflight()
             case ReadFile(file):
                 self._in_thread(lambda: self._reload(file))
             case GenerateFile(loop, iteration, last):
@@ -305,6 +313,15 @@ class Runner:
                 self._exit_code = exit_code
             case _ as unreachable:
                 assert_never(unreachable)
+
+    def _preflight(self) -> None:
+        assert self._workflow is not None
+        settings = self._state.settings
+        needed = requirements(self._workflow, skip_loop=settings.skip_loop)
+        if not needed.schemas and settings.catalog is not None and settings.schema is not None:
+            here = join_name((settings.catalog.lower(), settings.schema.lower()))
+            needed = replace(needed, schemas=(here,))
+        self._session().preflight(needed, self._world.other_runs(settings))
 
     def _session(self) -> SessionWorker:
         assert self._worker is not None, "nothing is asked of a session before it is opened"

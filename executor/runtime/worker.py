@@ -17,13 +17,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from executor.core import checks
 from executor.core.facts import FailureFacts
 from executor.core.failures import error_record
 from executor.core.inputs import (
     Checked,
+    Examined,
     Failed,
     Input,
     Inspected,
+    PreflightEnded,
     SessionClosed,
     SessionOpened,
     SessionRefused,
@@ -39,7 +42,8 @@ from executor.warehouse.port import (
     Warehouse,
     Write,
 )
-from protocol.events import PlannedStatement
+from executor.workflow.requirements import Requirements
+from protocol.events import Check, PlannedStatement
 
 STOP_BUDGET_S = 11.0
 """How long a run that is to stop waits for the warehouse, in seconds, all its jobs together."""
@@ -89,6 +93,12 @@ class SessionWorker:
         by `SessionOpened` or `SessionRefused`.
         """
         self._ask(lambda: self._open(replay), _not_opened)
+
+    def preflight(self, needed: Requirements, others: Check | None) -> None:
+        """Makes the checks of the pre-flight; answered by `Examined` for each, then
+        `PreflightEnded`. `others`: the check that needs no session.
+        """
+        self._ask(lambda: self._preflight(needed, others), lambda: PreflightEnded(0))
 
     def inspect(self, statement: str, table: str) -> None:
         """Looks up a table's newest version; answered by `Inspected`."""
@@ -192,6 +202,19 @@ class SessionWorker:
         self._session, opened = session, session.opened
         self._session_id = opened.session_id
         return SessionOpened(opened.session_id, _since(begun), opened.settings, len(replay))
+
+    def _preflight(self, needed: Requirements, others: Check | None) -> Input:
+        assert self._session is not None
+        begun = time.monotonic()
+        for schema in needed.schemas:
+            status, observed = self._session.may_create(schema, self._cancel)
+            self._deliver(Examined(checks.may_create(schema, status, observed)))
+        facts = self._session.table_facts(checks.tables_to_look_up(needed), self._cancel)
+        for check in checks.about_tables(needed, facts):
+            self._deliver(Examined(check))
+        if others is not None:
+            self._deliver(Examined(others))
+        return PreflightEnded(_since(begun))
 
     def _inspect(self, statement: str, table: str) -> Input:
         assert self._session is not None

@@ -11,13 +11,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from executor.core.facts import FailureFacts
-from executor.core.inputs import Delayed, Input, LoginNeeded, Noticed
+from executor.core.inputs import Delayed, Examined, Input, LoginNeeded, Noticed
 from executor.runtime import unify_config
 from executor.runtime.credentials import Notice
 from executor.runtime.runner import World
 from executor.runtime.secrets import Masker
 from executor.warehouse.databricks.auth import Credentials, LoginChoices, Target, Told
-from executor.warehouse.port import ConnectError, Session, Warehouse
+from executor.warehouse.port import ConnectError, CreatePrivilege, Session, Warehouse
 from executor.workflow.model import SourceFile, Workflow
 from protocol.base import timestamp
 from protocol.events import Plan, PlanWarning
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Choices:
     """What the caller chose, as far as it makes the world."""
 
-    directory: Path
+    directory: Path | None
+    """`None` for no workflow at all: there is a warehouse to look at, and no more."""
     variables: dict[str, str]
     config: Path | None = None
     local: Path | None = None
@@ -56,6 +57,8 @@ def make_world(
     def load() -> Workflow:
         from executor.workflow.load import load_workflow
 
+        if choices.directory is None:
+            return Workflow(Path(), None, (), (), (), choices.variables)
         workflow = load_workflow(choices.directory, vars=choices.variables)
         found = tuple(PlanWarning(code=one.code, detail=one.detail) for one in notices)
         if choices.config is not None:
@@ -66,7 +69,7 @@ def make_world(
         from executor.workflow.plan import plan_event
 
         # as the caller wrote it: a record says nothing about machines it need not know
-        return replace(plan_event(workflow), directory=str(choices.directory))
+        return replace(plan_event(workflow), directory=str(choices.directory or ""))
 
     def reload(workflow: Workflow, source: SourceFile) -> SourceFile:
         from executor.workflow.load import reload_file
@@ -95,6 +98,7 @@ def make_world(
                 uri=uri,
                 login=choices.login,
                 told=_told(deliver, mask),
+                checked=lambda check: deliver(Examined(check)),
             )
 
         if choices.local is not None:
@@ -147,7 +151,8 @@ class EmbeddedWarehouse:
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse, unless it runs, and opens a session. Errors: `ConnectError`."""
         server = self._server = self._server or self._start()
-        return self._reached(Credentials("pat", server.token), server.uri).open(cancel)
+        session = self._reached(Credentials("pat", server.token), server.uri).open(cancel)
+        return _EmbeddedSession(session)
 
     def close(self) -> None:
         """Ends the warehouse; its files are free for others. It starts again when needed."""
@@ -180,3 +185,18 @@ class EmbeddedWarehouse:
             )
             raise ConnectError(facts) from exc
         return server
+
+
+class _EmbeddedSession:
+    """A session on a warehouse that has no privileges."""
+
+    def __init__(self, session: Session) -> None:
+        self.execute = session.execute
+        self.opened = session.opened
+        self.version = session.version
+        self.outcome = session.outcome
+        self.table_facts = session.table_facts
+        self.close = session.close
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        return "skipped", "the embedded warehouse has no privileges"

@@ -27,6 +27,7 @@ _WITHOUT_EFFECT: Final = frozenset(
     {
         b"statement_submitted",
         b"rows_affected",
+        b"preflight_finished",
         b"alias_created",
         b"optimized",
         b"cleaned_up",

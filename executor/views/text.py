@@ -12,6 +12,7 @@ from protocol.events import (
     AliasCreated,
     CancelRequested,
     Check,
+    CheckCounts,
     CleanedUp,
     Connected,
     Connecting,
@@ -29,6 +30,7 @@ from protocol.events import (
     NotConverged,
     Optimized,
     Plan,
+    PreflightFinished,
     PromptResolved,
     Reconnected,
     Retrying,
@@ -40,6 +42,7 @@ from protocol.events import (
     Warned,
 )
 from protocol.hello import Entry, Hello
+from protocol.shapes import fields_of
 
 T = TypeVar("T")
 
@@ -70,8 +73,9 @@ def lines_of(entry: Entry) -> list[str]:
         case Disconnected():
             return [f"• Disconnected: {event.reason}"]
         case Check():
-            mark = {"passed": "✓", "failed": "✗"}.get(event.status, "•")
-            return [f"{mark} Check {event.name}: {event.status}"]
+            return [_check(event)]
+        case PreflightFinished():
+            return [f"• Checks: {_counts(event.checks)}"]
         case FileStarted():
             return [f"Executing: {shown(event.path)}  [{event.index}/{event.total}]"]
         case FilePlanned(reason="generated", file=file) if not isinstance(file, Cut):
@@ -121,6 +125,19 @@ def lines_of(entry: Entry) -> list[str]:
             return [f"! {shown(event.type)}: this version does not know it, and it is critical"]
         case _:
             return []
+
+
+def _check(event: Check) -> str:
+    mark = {"passed": "✓", "failed": "✗"}.get(event.status, "•")
+    light = event.severity not in ("fatal", "critical")
+    said = f": {shown(event.observed)}" if event.observed and event.status != "passed" else ""
+    status = "warning" if event.status == "failed" and light else event.status
+    return f"{mark} Check {shown(event.name)}: {status}{said}"
+
+
+def _counts(checks: CheckCounts) -> str:
+    found = fields_of(checks)
+    return ", ".join(f"{found[name]} {name}" for name in found if found[name]) or "none made"
 
 
 def _file_finished(event: FileFinished) -> str:

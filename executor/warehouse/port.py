@@ -13,16 +13,19 @@ proof, `unknown` otherwise. No implementation may send a statement twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Protocol
+from typing import Literal, Protocol
 
-from executor.core.facts import FailureFacts
+from executor.core.facts import FailureFacts, TableFacts
 from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
 
 READS: frozenset[StatementKind] = frozenset({"select", "probe", "use", "set"})
 """Kinds that commit nothing, however they end."""
+
+CreatePrivilege = Literal["passed", "unknown", "skipped"]
+"""Whether tables may be made: yes; nobody can tell; there are no privileges here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,18 @@ class Session(Protocol):
 
         `fenced`: nothing that was sent in an earlier session can begin any more.
         """
+        ...
+
+    def table_facts(
+        self, tables: Mapping[str, Collection[str]], cancel: Event
+    ) -> Mapping[str, TableFacts]:
+        """What is known of each of `tables`, given by full name with the columns that it should
+        have. Never raises.
+        """
+        ...
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        """Whether tables may be made in `catalog.schema`, and how that is known. Never raises."""
         ...
 
     def close(self) -> bool:

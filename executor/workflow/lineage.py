@@ -23,6 +23,7 @@ from itertools import pairwise
 import sqlglot
 from sqlglot import exp
 
+from executor.workflow.columns import ColumnRead, columns_read
 from executor.workflow.names import join_name
 from executor.workflow.pieces import Piece, pieces
 from executor.workflow.statements import scan_inside
@@ -85,6 +86,8 @@ class Lineage:
     """Makes something that is gone with the session."""
     opaque: str | None = None
     """Why reads and writes are not all that the statement may touch."""
+    columns: tuple[ColumnRead, ...] = ()
+    """Columns that it surely reads, of tables it reads or changes; there may be more."""
 
 
 _BY_FIRST_WORD: dict[str, StatementKind] = {
@@ -276,8 +279,8 @@ def _from_tree(tree: exp.Expr, names: Names) -> Lineage:
         case exp.Alter():
             return _alter(tree, names)
         case exp.Query() | exp.Values():
-            reads, opaque = _reads(tree, [], names)
-            return Lineage("select", reads=reads, opaque=opaque)
+            reads, columns, opaque = _reads(tree, [], names)
+            return Lineage("select", reads=reads, columns=columns, opaque=opaque)
         case _:
             return Lineage("other")
 
@@ -288,7 +291,7 @@ def _create(tree: exp.Create, names: Names) -> Lineage:
     temporary = properties is not None and properties.find(exp.TemporaryProperty) is not None
     query = tree.args.get("expression") is not None or tree.args.get("clone") is not None
     # the query is read before its name exists, so a view may be made from a table of that name
-    reads, opaque = _reads(tree, [target], names)
+    reads, columns, opaque = _reads(tree, [target], names)
     if temporary and target is not None:
         names.temporary.add(target.name.lower())
     kind: StatementKind
@@ -305,6 +308,7 @@ def _create(tree: exp.Create, names: Names) -> Lineage:
         guarded=bool(tree.args.get("exists")),
         session=temporary,
         opaque=opaque,
+        columns=columns,
     )
 
 
@@ -335,7 +339,7 @@ def _change(
     *,
     partial: bool = False,
 ) -> Lineage:
-    reads, opaque = _reads(tree, targets, names)
+    reads, columns, opaque = _reads(tree, targets, names)
     writes = _unique(name for name in (table_full_name(t, names) for t in targets) if name)
     return Lineage(
         kind,
@@ -344,6 +348,7 @@ def _change(
         writes=writes,
         partial=partial,
         opaque=opaque if writes else "the target is not a table name",
+        columns=columns,
     )
 
 
@@ -366,11 +371,13 @@ def table_full_name(table: exp.Table | None, names: Names) -> str | None:
 
 def _reads(
     tree: exp.Expr, targets: Sequence[exp.Table | None], names: Names
-) -> tuple[tuple[str, ...], str | None]:
+) -> tuple[tuple[str, ...], tuple[ColumnRead, ...], str | None]:
+    """Tables read, columns read, and why there may be more."""
     found: list[str] = []
     opaque = None
     own = {id(target) for target in targets}
-    for table in free_tables(tree):
+    tables = list(free_tables(tree))
+    for table in tables:
         if id(table) in own:
             continue
         name = table_full_name(table, names)
@@ -378,7 +385,9 @@ def _reads(
             found.append(name)
         elif isinstance(table.this, exp.Anonymous) and table.this.name.upper() == "IDENTIFIER":
             opaque = "a table's name is computed by IDENTIFIER()"
-    return _unique(found), opaque
+    named = frozenset(id(table) for table in tables)
+    columns = columns_read(tree, named, lambda table: table_full_name(table, names))
+    return _unique(found), columns, opaque
 
 
 def free_tables(tree: exp.Expr) -> Iterator[exp.Table]:

@@ -106,6 +106,7 @@ def reload_file(workflow: Workflow, file_id: str, planned: PlannedFile) -> Sourc
             writes=read.writes,
         ),
         read.texts,
+        read.lineage,
     )
 
 
@@ -143,7 +144,7 @@ def _source_file(
         writes=file.writes,
         depends_on=depends_on,
     )
-    return SourceFile(planned, file.texts)
+    return SourceFile(planned, file.texts, file.lineage)
 
 
 # --- loops ------------------------------------------------------------------------------------

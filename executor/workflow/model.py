@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocol.events import PlannedFile, PlannedLoop, PlanWarning
+
+if TYPE_CHECKING:
+    from executor.workflow.lineage import Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class SourceFile:
 
     planned: PlannedFile
     texts: tuple[str, ...]
+    lineage: tuple[Lineage, ...] = ()
+    """What each statement does to tables; empty for a file that was made, not read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from executor.core.effects import (
     GenerateFile,
     Inspect,
     OpenSession,
+    Preflight,
     ReadFile,
     ReadPlan,
     SetTimer,
@@ -29,11 +30,13 @@ from executor.core.inputs import (
     Checked,
     DeadlinePassed,
     Decided,
+    Examined,
     Failed,
     FileRead,
     Input,
     Inspected,
     PlanRead,
+    PreflightEnded,
     Resumed,
     SessionClosed,
     SessionOpened,
@@ -46,6 +49,7 @@ from executor.core.state import State
 from executor.replay.verify import Folding
 from protocol.decisions import Decide
 from protocol.events import (
+    Check,
     ErrorRecord,
     Event,
     Outcome,
@@ -165,6 +169,8 @@ def success(executed: Execute, **result: Any) -> Succeeded:
 
 
 Script = Callable[[Execute], Input]
+Look = Callable[[], Sequence[Check]]
+"""What a pre-flight finds, each time it is made."""
 
 
 class World:
@@ -190,12 +196,13 @@ class Drive:
         answer: Script = success,
         world: World | None = None,
         *,
+        look: Look = tuple,
         timers: bool = True,
         **settings: Any,
     ) -> None:
         """`timers`: pauses come to their end at once; without, they last for ever."""
         self._timers = timers
-        self._start(planned, answer, world or World())
+        self._start(planned, answer, world or World(), look)
         self.feed(Begun(hello(**settings)))
 
     @classmethod
@@ -205,6 +212,7 @@ class Drive:
         planned: Plan,
         answer: Script = success,
         outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown",
+        look: Look = tuple,
         **settings: Any,
     ) -> Drive:
         """Goes on with a recorded run as another process does."""
@@ -212,7 +220,7 @@ class Drive:
         for entry in entries:
             assert folding.take(entry) is None
         drive = cls.__new__(cls)
-        drive._start(planned, answer, World())
+        drive._start(planned, answer, World(), look)
         drive._outcome = outcome
         drive.state = folding.state
         drive.entries = [*entries, *folding.unwritten()]
@@ -221,7 +229,7 @@ class Drive:
         drive.feed(Resumed(first))
         return drive
 
-    def _start(self, planned: Plan, answer: Script, world: World) -> None:
+    def _start(self, planned: Plan, answer: Script, world: World, look: Look) -> None:
         self._outcome, self.refuses = world.outcome, world.refuses
         self.state = State("r-test22")
         self.entries: list[Entry] = []
@@ -232,6 +240,7 @@ class Drive:
         self.files: dict[str, PlannedFile] = {}
         self._plan = planned
         self._answer = answer
+        self._look = look
         self._inputs: deque[Input] = deque()
         self._at = START
 
@@ -258,13 +267,16 @@ class Drive:
         decision = Decide(prompt=prompt, choice=choice, **more)
         self.feed(Decided(decision, name or f"{prompt}:{choice}", "stdin"))
 
+    def _read(self) -> Input:
+        return PlanRead(self._plan)
+
     def _perform(self, effect: Effect) -> None:
         self.effects.append(effect)
         match effect:
             case Emit(entry, _):
                 self.entries.append(entry)
             case ReadPlan():
-                self._inputs.append(PlanRead(self._plan))
+                self._inputs.append(self._read())
             case OpenSession(replay):
                 reopens = self.state.hello is not None and self.connections > 0
                 self.connections += 1
@@ -274,6 +286,9 @@ class Drive:
                     self._inputs.append(SessionOpened("s1", 5, {"TIMEZONE": "UTC"}, len(replay)))
             case CloseSession():
                 self._inputs.append(SessionClosed("s1", 1))
+            case Preflight():
+                self._inputs.extend(Examined(one) for one in self._look())
+                self._inputs.append(PreflightEnded(3))
             case ReadFile(file_id):
                 read = self.files.get(file_id) or self.state.file(file_id)
                 self._inputs.append(FileRead(read, "reread"))

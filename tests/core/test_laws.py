@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +11,17 @@ from executor.core.effects import CheckCommit, Execute
 from executor.core.inputs import DeadlinePassed, Input, StopRequested
 from executor.core.state import Asking, Executing
 from executor.replay.verify import Folding, verify
-from protocol.events import Outcome, Plan, PlannedFile, RunFinished, RunSuspended
+from protocol.events import (
+    Check,
+    CheckStatus,
+    Outcome,
+    Plan,
+    PlannedFile,
+    RunFinished,
+    RunSuspended,
+    Severity,
+)
+from protocol.hello import PreflightMode
 from tests.core.drive import Drive, World, failure, file, loop, plan, statement, success
 
 MOST_DECISIONS = 40
@@ -89,6 +101,24 @@ class Drawn(World):
     def refuses(self) -> bool:
         return self._data.draw(st.sampled_from([False, False, True]), label="refuses")
 
+    def look(self) -> list[Check]:
+        statuses = st.sampled_from(get_args(CheckStatus))
+        severities = st.sampled_from(get_args(Severity))
+        drawn = self._data.draw(
+            st.lists(st.tuples(statuses, severities), max_size=3), label="preflight"
+        )
+        return [
+            Check(
+                name=f"check {number}",
+                phase="preflight",
+                status=status,
+                observed="this",
+                expected="that",
+                severity=severity,
+            )
+            for number, (status, severity) in enumerate(drawn)
+        ]
+
     def decide(self, drive: Drive, count: int) -> None:
         asking = drive.state.phase
         assert isinstance(asking, Asking)
@@ -107,12 +137,24 @@ class Drawn(World):
 
 
 @settings(max_examples=200, deadline=None)
-@given(plans(), st.sampled_from(["suspend", "abort", "skip"]), st.data())
+@given(
+    plans(),
+    st.sampled_from(["suspend", "abort", "skip"]),
+    st.sampled_from(get_args(PreflightMode)),
+    st.data(),
+)
 def test_every_run_ends_and_its_log_says_all_of_it(
-    planned: Plan, unanswered: str, data: st.DataObject
+    planned: Plan, unanswered: str, preflight: str, data: st.DataObject
 ) -> None:
     world = Drawn(data)
-    drive = Drive(planned, world.answer, world, on_unanswered=unanswered)
+    drive = Drive(
+        planned,
+        world.answer,
+        world,
+        look=world.look,
+        on_unanswered=unanswered,
+        preflight=preflight,
+    )
     decisions = 0
     while drive.exit_code is None:
         decisions += 1

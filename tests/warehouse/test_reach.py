@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
-from threading import Event
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from executor.core.failures import classify
 from executor.warehouse.databricks.reach import reach
+from protocol.events import Check
 
 
 def found(url: str, cancel: Event | None = None) -> str | None:
@@ -44,6 +48,49 @@ def full() -> Iterator[socket.socket]:
 
 def url(server: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://127.0.0.1:{server.getsockname()[1]}/sql"
+
+
+def steps(url: str) -> dict[str, str]:
+    """The status of each step that was told of."""
+    told: list[Check] = []
+    reach(url, Event(), budget_s=0.5, told=told.append)
+    return {check.name: check.status for check in told}
+
+
+@contextmanager
+def self_signed() -> Iterator[str]:
+    """The address of a server whose certificate nobody vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).parent / "certificates" / "self_signed.pem")
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):  # the client hangs up; the server is closed
+            while True:
+                connection, _ = server.accept()
+                with connection, suppress(ssl.SSLError, OSError):
+                    context.wrap_socket(connection, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        yield f"https://localhost:{server.getsockname()[1]}/sql"
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused() -> None:
+    with self_signed() as address:
+        assert found(address) == "DWX_TLS_FAILED"
+        assert steps(address) == {"DNS": "passed", "TCP": "passed", "TLS": "failed"}
+
+
+def test_each_step_is_told_up_to_the_one_that_failed(
+    listener: socket.socket, full: socket.socket
+) -> None:
+    assert steps("https://no-such-host.invalid") == {"DNS": "failed"}
+    assert steps(url(full)) == {"DNS": "skipped", "TCP": "failed"}
+    assert steps(url(listener)) == {"DNS": "skipped", "TCP": "passed", "TLS": "skipped"}
+    assert steps(url(listener, "https")) == {"DNS": "skipped", "TCP": "passed", "TLS": "failed"}
 
 
 def test_a_server_that_answers_is_reached(listener: socket.socket) -> None:

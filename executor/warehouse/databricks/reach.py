@@ -10,12 +10,16 @@ from __future__ import annotations
 import socket
 import ssl
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from threading import Event, Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
+from executor.core.checks import step_taken
 from executor.core.facts import FailureFacts
+from protocol.events import Check
 
 BUDGET_S = 10.0
 """Longest time for all steps together, in seconds."""
@@ -27,15 +31,32 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class _Progress:
     """Written by the probing thread, read by whoever waits for it."""
 
-    step: str = "resolving the name"
+    step: str = "DNS"
+    """The step under way: one of `checks.STEPS`."""
+    done: dict[str, Check] = field(default_factory=dict)
+    """The steps taken, by name; with another address some are taken again."""
     problem: FailureFacts | None = None
 
 
-def reach(url: str, cancel: Event, *, budget_s: float = BUDGET_S) -> FailureFacts | None:
+_UNDER_WAY = {
+    "DNS": "resolving the name",
+    "TCP": "opening a connection",
+    "TLS": "negotiating TLS",
+}
+
+
+def reach(
+    url: str,
+    cancel: Event,
+    *,
+    budget_s: float = BUDGET_S,
+    told: Callable[[Check], None] = lambda check: None,
+) -> FailureFacts | None:
     """What keeps us from the server of `url` (`http` or `https`), or `None` if nothing does.
 
-    Returns after `budget_s` seconds at the latest, at once when `cancel` is set. Name resolution
-    cannot be interrupted, so all of it happens in a thread that is left behind if need be.
+    `told` hears of each step, on this thread. Returns after `budget_s` seconds at the latest, at
+    once when `cancel` is set. Name resolution cannot be interrupted, so all of it happens in a
+    thread that is left behind if need be.
     """
     parts = urlsplit(url)
     host, secure = parts.hostname or "", parts.scheme == "https"
@@ -46,15 +67,29 @@ def reach(url: str, cancel: Event, *, budget_s: float = BUDGET_S) -> FailureFact
             "DWX_PROXY_FAILED",
             f"The environment sends requests for {host} to a proxy: add {host} to NO_PROXY.",
         )
+    without_tls = None if secure else "plain HTTP, within this machine"
     if proxy is not None:
-        host, port, secure = proxy[0], proxy[1], False
+        host, port, without_tls = proxy[0], proxy[1], "behind the proxy, which was probed instead"
     progress, done = _Progress(), Event()
 
     def run() -> None:
-        progress.problem = _probe(host, port, secure, progress, monotonic() + budget_s)
+        progress.problem = _probe(host, port, without_tls, progress, monotonic() + budget_s)
         done.set()
 
     Thread(target=run, name="dwx-reach", daemon=True).start()
+    problem = _watch(progress, done, cancel, f"{host}:{port}", budget_s)
+    step = progress.step if problem is not None else None
+    for check in tuple(progress.done.values()):
+        if check.name != step:
+            told(check)
+    if problem is not None and step is not None and problem.error_class != "DWX_CANCELLED":
+        told(step_taken(step, "failed", problem.message))
+    return problem
+
+
+def _watch(
+    progress: _Progress, done: Event, cancel: Event, server: str, budget_s: float
+) -> FailureFacts | None:
     deadline = monotonic() + budget_s
     while not done.wait(min(0.1, max(0.0, deadline - monotonic()))):
         if cancel.is_set():
@@ -62,7 +97,8 @@ def reach(url: str, cancel: Event, *, budget_s: float = BUDGET_S) -> FailureFact
         if monotonic() >= deadline:
             return _facts(
                 "DWX_CONNECT_TIMEOUT",
-                f"No answer from {host}:{port} within {budget_s:.0f} s, while {progress.step}.",
+                f"No answer from {server} within {budget_s:.0f} s, "
+                f"while {_UNDER_WAY[progress.step]}.",
             )
     return progress.problem
 
@@ -73,28 +109,37 @@ def cancelled_facts() -> FailureFacts:
 
 
 def _probe(
-    host: str, port: int, secure: bool, progress: _Progress, deadline: float
+    host: str, port: int, without_tls: str | None, progress: _Progress, deadline: float
 ) -> FailureFacts | None:
+    """`without_tls`: why no TLS is to be negotiated, if it is not."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as exc:
         return _facts("DWX_HOST_UNKNOWN", f"The host name {host} cannot be resolved: {exc}.")
-    progress.step = "opening a connection"
+    is_address = _is_address(host)
+    progress.done["DNS"] = step_taken(
+        "DNS", "skipped" if is_address else "passed", "an address" if is_address else "resolves"
+    )
     problem: FailureFacts | None = None
     for number, address in enumerate(addresses):
         # each address gets its share, so that a dead IPv6 route does not use up all the time
         share = (deadline - monotonic()) / (len(addresses) - number)
         if share <= 0:
             break
+        progress.step = "TCP"
         try:
             with socket.socket(address[0], socket.SOCK_STREAM) as connection:
                 connection.settimeout(share)
                 connection.connect(address[4])
-                if not secure:
+                progress.done["TCP"] = step_taken("TCP", "passed", "connects")
+                progress.step = "TLS"
+                if without_tls is not None:
+                    progress.done["TLS"] = step_taken("TLS", "skipped", without_tls)
                     return None
-                progress.step = "negotiating TLS"
                 context = ssl.create_default_context()
-                with context.wrap_socket(connection, server_hostname=host):
+                with context.wrap_socket(connection, server_hostname=host) as secured:
+                    observed = f"certificate accepted, {secured.version()}"
+                    progress.done["TLS"] = step_taken("TLS", "passed", observed)
                     return None
         except ssl.SSLError as exc:
             return _facts("DWX_TLS_FAILED", f"TLS with {host}:{port} failed: {exc}.")
@@ -114,6 +159,14 @@ def _proxy(scheme: str, host: str) -> tuple[str, int] | None:
         return None
     parts = urlsplit(url if "//" in url else f"//{url}")
     return (parts.hostname or "", parts.port or 80)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _facts(error_class: str, message: str) -> FailureFacts:

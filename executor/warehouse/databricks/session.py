@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from executor.core.facts import FailureFacts
+from executor.core import checks
+from executor.core.facts import FailureFacts, TableFacts
 from executor.core.failures import classify
 from executor.warehouse.databricks import access
 from executor.warehouse.databricks.auth import (
@@ -55,9 +56,11 @@ from executor.warehouse.databricks.results import (
     row_counts,
     whole_number,
 )
+from executor.warehouse.databricks.tables import may_create, table_facts
 from executor.warehouse.port import (
     READS,
     ConnectError,
+    CreatePrivilege,
     Opened,
     Request,
     Result,
@@ -65,7 +68,7 @@ from executor.warehouse.port import (
     Write,
 )
 from executor.workflow.names import quote
-from protocol.events import Outcome, RowCounts
+from protocol.events import Check, Outcome, RowCounts
 
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
@@ -116,12 +119,13 @@ class DatabricksWarehouse:
         waiting: Waiting | None = None,
         login: LoginChoices | None = None,
         told: Told | None = None,
+        checked: Callable[[Check], None] | None = None,
     ) -> None:
         """`uri` leads elsewhere than to `https://host/http_path`: to the embedded warehouse.
 
         `statement_timeout_s` is enforced by the warehouse, for every statement. `waiting` is told,
         on the thread that opens, each time the warehouse makes us wait; `told`, what happens while
-        credentials are obtained.
+        credentials are obtained; `checked` is told there what was found on the way.
         """
         self._target = target
         self._credentials = credentials
@@ -133,6 +137,7 @@ class DatabricksWarehouse:
         self._login = login or LoginChoices()
         self._told = told or Told()
         self._granted: access.Access | None = None
+        self._checked = checked or (lambda check: None)
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -140,7 +145,19 @@ class DatabricksWarehouse:
         Waits at most the start budget for a warehouse that starts; every other failure is known
         within seconds. Raises `ConnectError`.
         """
-        problem = self._credentials.problem() or reach(self._url(), cancel)
+        namespace = (self._target.catalog, self._target.schema)
+        try:
+            session = self._reach(cancel)
+        except ConnectError as exc:
+            for check in checks.refused(exc.facts, *namespace):
+                self._checked(check)
+            raise
+        for check in checks.connected(*namespace):
+            self._checked(check)
+        return session
+
+    def _reach(self, cancel: Event) -> DatabricksSession:
+        problem = self._credentials.problem() or reach(self._url(), cancel, told=self._checked)
         if problem is not None:
             raise ConnectError(problem)
         try:
@@ -350,6 +367,16 @@ class DatabricksSession:
         return outcome_of(
             sources, write, cancel, lambda waited: self._waiting("statement_running", waited, None)
         )
+
+    def table_facts(
+        self, tables: Mapping[str, Collection[str]], cancel: Event
+    ) -> Mapping[str, TableFacts]:
+        """See `executor.warehouse.port.Session.table_facts`."""
+        return table_facts(lambda sql, limit: self._rows(sql, limit, cancel), tables)
+
+    def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
+        """See `executor.warehouse.port.Session.may_create`."""
+        return may_create(lambda sql, limit: self._rows(sql, limit, cancel), schema)
 
     def close(self) -> bool:
         """Closes the session within `CLOSE_BUDGET_S`; never raises. True if that was confirmed."""
