@@ -338,6 +338,8 @@ class Check(Message):
     severity: Severity
     files: tuple[str, ...] = ()
     """Ids of the files that need it."""
+    rows: RowCounts | None = None
+    """Of phase `recovery`: the rows that a statement touched that was found to have committed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

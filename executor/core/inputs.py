@@ -121,6 +121,8 @@ class Checked:
     query_id: str | None
     outcome: Outcome
     evidence: str
+    rows: RowCounts | None = None
+    """Rows it touched, if it has committed and the target's history says."""
 
 
 @dataclass(frozen=True, slots=True)

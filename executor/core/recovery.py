@@ -20,9 +20,9 @@ from executor.core import setbacks
 from executor.core.effects import CheckCommit
 from executor.core.inputs import Checked, Failed
 from executor.core.state import Checking, Executing, FileStatement, GoingOn, Ready
-from executor.core.statements import planned_statement, tables_after
+from executor.core.statements import planned_statement, take_effect
 from executor.core.turn import Turn
-from protocol.events import Check, ErrorRecord, Outcome, StatementFinished
+from protocol.events import Check, ErrorRecord, Outcome, RowCounts, StatementFinished
 
 OVER = frozenset({"cancelled", "timeout"})
 """Categories of failure with which the warehouse says that the statement runs no more."""
@@ -61,18 +61,23 @@ def check(turn: Turn, checking: Checking) -> None:
 
 def checked(turn: Turn, checking: Checking, given: Checked) -> None:
     """The warehouse has answered."""
-    _conclude(turn, checking, given.outcome, given.evidence)
+    _conclude(turn, checking, given.outcome, given.evidence, given.rows)
 
 
-def _conclude(turn: Turn, checking: Checking, outcome: Outcome, evidence: str) -> None:
+def _conclude(
+    turn: Turn,
+    checking: Checking,
+    outcome: Outcome,
+    evidence: str,
+    rows: RowCounts | None = None,
+) -> None:
     executing = checking.executing
     if checking.closed:
-        _stand_beside(turn, checking, outcome, evidence)
+        _stand_beside(turn, checking, outcome, evidence, rows)
     else:
-        close(turn, executing, outcome, evidence)
+        close(turn, executing, outcome, evidence, rows)
     if outcome == "committed":
-        planned, _ = planned_statement(turn.state, executing.task)
-        turn.set(tables=tables_after(turn.state.tables, planned, None))
+        take_effect(turn, executing.task, rows)
         setbacks.done(turn, executing)
     elif checking.error is not None:
         setbacks.after(turn, executing, checking.error, outcome, evidence)
@@ -112,7 +117,9 @@ CHECKED: dict[Outcome, Literal["passed", "failed", "unknown"]] = {
 """The status of a check that asks whether a statement has committed."""
 
 
-def _stand_beside(turn: Turn, checking: Checking, outcome: Outcome, evidence: str) -> None:
+def _stand_beside(
+    turn: Turn, checking: Checking, outcome: Outcome, evidence: str, rows: RowCounts | None
+) -> None:
     executing = checking.executing
     # what the warehouse reports as cancelled is counted so, whatever it had committed before
     cancelled = checking.error is not None and checking.error.category == "cancelled"
@@ -124,6 +131,7 @@ def _stand_beside(turn: Turn, checking: Checking, outcome: Outcome, evidence: st
             observed=evidence,
             expected="committed",
             severity="critical",
+            rows=rows,
         )
     )
     counts = turn.state.counts
@@ -133,7 +141,13 @@ def _stand_beside(turn: Turn, checking: Checking, outcome: Outcome, evidence: st
         turn.set(counts=replace(counts, **moved))
 
 
-def close(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> None:
+def close(
+    turn: Turn,
+    executing: Executing,
+    outcome: Outcome,
+    evidence: str,
+    rows: RowCounts | None = None,
+) -> None:
     """Closes the statement in the log: its end is known now, or known to be unknown."""
     status: Literal["succeeded", "cancelled", "unknown"] = "cancelled"
     if outcome == "committed":
@@ -148,7 +162,7 @@ def close(turn: Turn, executing: Executing, outcome: Outcome, evidence: str) -> 
             status=status,
             elapsed_ms=0,
             query_id=executing.query_id,
-            rows=None,
+            rows=rows,
             value=None,
             metrics=None,
             error=None,

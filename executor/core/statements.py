@@ -49,7 +49,8 @@ INSPECTED = frozenset(
 def start(turn: Turn, task: Task) -> None:
     """Starts the statement of `task`; first looks up its target if it must not run twice."""
     planned, _ = planned_statement(turn.state, task)
-    if planned.idempotent or planned.target is None or planned.kind not in INSPECTED:
+    unsafe = not planned.idempotent and planned.kind in INSPECTED
+    if planned.target is None or not (unsafe or isinstance(task, RestoreTarget)):
         send(turn, task, version=None)
         return
     turn.set(phase=Inspecting(task=task, statement=planned.id))
@@ -160,7 +161,6 @@ def _own(
 
 def record_success(turn: Turn, ended: Succeeded, task: Task) -> None:
     """Records a statement that finished, and the rows it touched."""
-    planned, _ = planned_statement(turn.state, task)
     turn.emit(
         StatementFinished(
             statement=ended.statement,
@@ -177,9 +177,15 @@ def record_success(turn: Turn, ended: Succeeded, task: Task) -> None:
     )
     turn.set(counts=replace(turn.state.counts, succeeded=turn.state.counts.succeeded + 1))
     _note_time(turn, ended.statement, ended.elapsed_ms, task)
-    turn.set(tables=tables_after(turn.state.tables, planned, ended.rows))
-    if ended.rows is not None and isinstance(task, FileStatement):
-        _record_rows(turn, task, planned, ended.rows)
+    take_effect(turn, task, ended.rows)
+
+
+def take_effect(turn: Turn, task: Task, rows: RowCounts | None) -> None:
+    """Notes what a statement that has committed leaves behind, and the rows it touched."""
+    planned, _ = planned_statement(turn.state, task)
+    turn.set(tables=_tables_after(turn.state.tables, planned, rows))
+    if rows is not None and isinstance(task, FileStatement):
+        _record_rows(turn, task, planned, rows)
 
 
 def record_failure(turn: Turn, ended: Failed, task: Task) -> None:
@@ -237,7 +243,7 @@ def _note_time(turn: Turn, statement: str, elapsed_ms: int, task: Task) -> None:
     turn.set(slowest=tuple(slowest[:SLOWEST_KEPT]))
 
 
-def tables_after(
+def _tables_after(
     tables: dict[str, int | None] | Any, planned: PlannedStatement, rows: RowCounts | None
 ) -> dict[str, int | None]:
     """The tables the run has written, after one more statement; `None` is an unknown count."""

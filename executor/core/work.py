@@ -202,7 +202,11 @@ def _optimize_next_output(turn: Turn) -> bool:
 
 def inspected(turn: Turn, found: Inspected, inspecting: Inspecting) -> None:
     """A write's target has been looked up: send it, unless a stop was asked for meanwhile."""
+    task = inspecting.task
     if turn.state.stop is not None:
+        turn.set(phase=Ready())
+    elif isinstance(task, RestoreTarget) and found.version == task.version:
+        turn.file_progress(task.before.file, restore_to=None)  # there is nothing to undo
         turn.set(phase=Ready())
     else:
         send(turn, inspecting.task, found.version)
@@ -229,7 +233,9 @@ def succeeded(turn: Turn, ended: Succeeded, executing: Executing) -> None:
 def failed(turn: Turn, ended: Failed, executing: Executing) -> None:
     """A statement did not finish well: look what became of it, or go on from what is known."""
     record_failure(turn, ended, executing.task)
-    if ended.error.category in retries.LOST:
+    # a statement that has no id may not even have arrived: in this session it could come late
+    unnamed = ended.outcome == "unknown" and ended.query_id is None
+    if unnamed or ended.error.category in retries.LOST:
         turn.set(connected=False)
     if ended.outcome == "unknown":
         recovery.look(turn, executing, ended)

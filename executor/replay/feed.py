@@ -48,6 +48,7 @@ from executor.core.state import (
     Planning,
     Preflighting,
     Rereading,
+    RestoreTarget,
     Resuming,
     State,
 )
@@ -131,17 +132,29 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
         case Reconnected():
             return (SessionOpened(event.session_id, event.elapsed_ms, {}, event.replayed),)
         case StatementStarted() if isinstance(state.phase, Inspecting):
-            return (Inspected(event.statement, event.target_version),)
+            return (_inspected(state.phase, event),)
         case StatementFinished() if isinstance(state.phase, Checking):
             evidence = _text(event.evidence)
             return (
-                Checked(event.statement, event.elapsed_ms, event.query_id, event.outcome, evidence),
+                Checked(
+                    event.statement,
+                    event.elapsed_ms,
+                    event.query_id,
+                    event.outcome,
+                    evidence,
+                    event.rows,
+                ),
             )
         case Check(phase="recovery") if isinstance(state.phase, Checking):
             executing = state.phase.executing
             outcome = next(one for one, status in CHECKED.items() if status == event.status)
             found = Checked(
-                executing.statement, 0, executing.query_id, outcome, event.observed or ""
+                executing.statement,
+                0,
+                executing.query_id,
+                outcome,
+                event.observed or "",
+                event.rows,
             )
             return (found,)
         case StatementSubmitted():
@@ -170,6 +183,13 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (_last(state, event),)
         case _:
             raise NoInputError(f"nothing that can happen here begins with {event.type}")
+
+
+def _inspected(phase: Inspecting, event: StatementStarted) -> Input:
+    if isinstance(phase.task, RestoreTarget) and event.statement != phase.statement:
+        # it was left out, which happens only where the target still was at that version
+        return Inspected(phase.statement, phase.task.version)
+    return Inspected(event.statement, event.target_version)
 
 
 _NOT_RECORDED = ErrorRecord(

@@ -23,9 +23,9 @@ from protocol.events import Event, StatementStarted, Unknown
 from protocol.hello import Entry
 from protocol.shapes import stable_fields_of
 
-MOST_SILENT_INPUTS = 2
-"""Inputs in a row that a log tells of only by the event they lead to: the end of a pause, and then
-a target looked up."""
+MOST_SILENT_INPUTS = 3
+"""Inputs in a row that a log tells of only by the event they lead to: the end of a pause, a target
+looked up that needs no restoring, and again before the statement itself is sent."""
 
 
 @dataclass(frozen=True, slots=True)

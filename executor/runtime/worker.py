@@ -223,8 +223,15 @@ class SessionWorker:
     def _check(self, write: Write) -> Input:
         assert self._session is not None
         begun = time.monotonic()
-        outcome, evidence = self._session.outcome(write, self._cancel, fenced=self._fenced)
-        return Checked(write.statement, _since(begun), write.query_id, outcome, evidence)
+        fate = self._session.outcome(write, self._cancel, fenced=self._fenced)
+        return Checked(
+            write.statement,
+            _since(begun),
+            write.query_id,
+            fate.outcome,
+            fate.evidence,
+            fate.rows,
+        )
 
     def _execute(
         self, request: Request, path: str | None, planned: PlannedStatement, critical: bool

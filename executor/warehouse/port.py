@@ -75,6 +75,16 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a write."""
+
+    outcome: Outcome
+    evidence: str
+    rows: RowCounts | None = None
+    """Rows it touched, if it has committed and somebody has counted them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The warehouse finished the statement."""
 
@@ -140,7 +150,7 @@ class Session(Protocol):
         """
         ...
 
-    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> tuple[Outcome, str]:
+    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> Fate:
         """Whether a write has committed, and the evidence; `unknown` without. Never raises.
 
         `fenced`: nothing that was sent in an earlier session can begin any more.

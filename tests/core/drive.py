@@ -235,6 +235,8 @@ class Drive:
         self.entries: list[Entry] = []
         self.executed: list[Execute] = []
         self.connections = 0
+        self.version = 7
+        """The newest version of every table that is looked up."""
         self.exit_code: int | None = None
         self.effects: list[Effect] = []
         self.files: dict[str, PlannedFile] = {}
@@ -300,7 +302,7 @@ class Drive:
                     for file in self.state.files
                     for one in file.statements
                 )
-                self._inputs.append(Inspected(statement, -1 if creates else 7))
+                self._inputs.append(Inspected(statement, -1 if creates else self.version))
             case CheckCommit(statement=statement, query_id=query_id):
                 outcome = self._outcome(effect)
                 self._inputs.append(Checked(statement, 1, query_id, outcome, "so it is"))

@@ -191,10 +191,17 @@ def nothing_committed_runs_again(drive: Drive) -> None:
     unsafe = {
         one.id for planned in drive.state.files for one in planned.statements if not one.idempotent
     }
+    asked = {event.prompt: event.statement for event in drive.of("error_prompt")}
+    undone = {
+        asked[event.prompt] for event in drive.of("prompt_resolved") if event.choice == "restore"
+    }
     may_have_committed: set[str] = set()
     for event in drive.of("statement_started", "statement_finished", "check"):
         if event.type == "statement_started":
-            assert event.statement not in may_have_committed & unsafe
+            if event.statement in may_have_committed & unsafe:
+                # only where the caller had it undone, and there was nothing to undo
+                assert event.statement in undone
+                assert event.target_version == drive.version
         elif event.type == "check":
             if event.status == "failed":
                 may_have_committed.discard(event.name.removeprefix("commit of "))

@@ -88,12 +88,20 @@ def test_a_write_of_which_nothing_is_known_is_asked_about_and_its_target_can_be_
     assert list(offered) == ["check", "restore", "done", "skip", "continue", "abort"]
     assert not offered["restore"].safe
     assert "version 7" in offered["restore"].effect
+    drive.version = 8
     drive.decide("p1", "restore")
     last = finished(drive)
     assert last.exit_code == 0
     order = [one.statement for one in drive.executed]
     assert order == ["f1.s1", "f1.s2", "f1.s2.restore", "f1.s2", "f2.s1"]
     assert drive.executed[2].sql == "RESTORE TABLE `c`.`s`.`t1` TO VERSION AS OF 7"
+
+
+def test_what_is_as_it_was_before_the_statement_is_not_restored() -> None:
+    drive = Drive(LONE_INSERT, once("f1.s2", "DWX_CONNECTION_LOST"), Found("unknown"))
+    drive.decide("p1", "restore")
+    assert finished(drive).exit_code == 0
+    assert [one.statement for one in drive.executed] == ["f1.s1", "f1.s2", "f1.s2", "f2.s1"]
 
 
 def test_a_restore_that_fails_is_asked_about_before_the_statement_is_sent_again() -> None:
@@ -106,6 +114,7 @@ def test_a_restore_that_fails_is_asked_about_before_the_statement_is_sent_again(
 
     lost = once("f1.s2", "DWX_CONNECTION_LOST")
     drive = Drive(LONE_INSERT, answer, Found("unknown"))
+    drive.version = 8
     drive.decide("p1", "restore")
     assert drive.of("error_prompt")[1].statement == "f1.s2.restore"
     assert sent(drive) == 1

@@ -30,7 +30,7 @@ def test_a_statement_is_found_by_its_tags_and_by_its_id(shared: LocalWarehouse) 
     found, answered = queries(shared).by_tags(TAGS)
     assert answered
     assert found is not None
-    assert (found.query_id, found.fate) == (query_id, "finished")
+    assert (found.query_id, found.course) == (query_id, "finished")
     assert queries(shared).by_id(query_id) == found
     assert queries(shared).by_tags({**TAGS, "attempt": "3"}) == (None, True)
 
@@ -44,7 +44,7 @@ def test_a_statement_that_failed_says_so(shared: LocalWarehouse) -> None:
         cursor.execute("SELECT * FROM nowhere", query_tags={**TAGS, "attempt": "4"})
     found, _ = queries(shared).by_tags({**TAGS, "attempt": "4"})
     assert found is not None
-    assert found.fate == "failed"
+    assert found.course == "failed"
 
 
 def test_a_statement_is_cancelled_by_its_id(shared: LocalWarehouse) -> None:
@@ -54,12 +54,12 @@ def test_a_statement_is_cancelled_by_its_id(shared: LocalWarehouse) -> None:
         cursor.execute_async(endless, query_tags=tags)
         found, _ = queries(shared).by_tags(tags)
         assert found is not None
-        assert found.fate == "running"
+        assert found.course == "running"
         queries(shared).cancel(found.query_id)
         while (again := queries(shared).by_id(found.query_id)) == found:
             Event().wait(0.01)
         assert again is not None
-        assert again.fate == "cancelled"
+        assert again.course == "cancelled"
 
 
 def test_whoever_has_no_token_gets_no_answer(shared: LocalWarehouse) -> None:

@@ -12,13 +12,13 @@ from executor.core.facts import FailureFacts
 from executor.warehouse.databricks.commits import (
     NO_TABLE,
     Sources,
+    fate_of,
     newest_version,
-    outcome_of,
 )
 from executor.warehouse.databricks.history import HistoryEntry
 from executor.warehouse.databricks.query_history import QueryHistory
 from executor.warehouse.port import StatementError, Write
-from protocol.events import Outcome, StatementKind
+from protocol.events import Outcome, RowCounts, StatementKind
 from tests.warehouse.endpoint import Endpoint, running
 
 OURS = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -42,6 +42,15 @@ def tables(**versions: list[tuple[int, str | None]]) -> History:
     return history
 
 
+def test_rows_of_a_write_that_was_lost_come_from_its_version(endpoint: Endpoint) -> None:
+    def history(table: str, limit: int) -> list[HistoryEntry]:
+        return [HistoryEntry(8, None, "WRITE", OURS, {"numOutputRows": "12"})]
+
+    endpoint.queries = [query("FINISHED")]
+    fate = fate_of(sources(history, endpoint), lost(7), Event(), lambda waited: None)
+    assert fate.rows == RowCounts(total=12, inserted=12, source="history")
+
+
 def unreadable(table: str, limit: int) -> list[HistoryEntry]:
     facts = FailureFacts("PERMISSION_DENIED", "no")
     raise StatementError(facts, outcome="not_committed", evidence="")
@@ -59,11 +68,9 @@ def sources(history: History, endpoint: Endpoint, *, fenced: bool = True) -> Sou
 
 
 def outcome(history: History, endpoint: Endpoint, write: Write, *, fenced: bool = True) -> Outcome:
-    found, evidence = outcome_of(
-        sources(history, endpoint, fenced=fenced), write, Event(), lambda waited: None
-    )
-    assert evidence
-    return found
+    fate = fate_of(sources(history, endpoint, fenced=fenced), write, Event(), lambda waited: None)
+    assert fate.evidence
+    return fate.outcome
 
 
 def lost(
@@ -142,10 +149,8 @@ def test_a_statement_that_still_runs_is_waited_for(endpoint: Endpoint) -> None:
     told: list[Outcome] = []
 
     def ask() -> None:
-        found = outcome_of(
-            sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None
-        )
-        told.append(found[0])
+        found = fate_of(sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None)
+        told.append(found.outcome)
 
     looks = len(endpoint.looks)
     asking = Thread(target=ask)
@@ -163,8 +168,8 @@ def test_a_statement_nobody_waits_for_any_more_is_cancelled(endpoint: Endpoint) 
     cancel = Event()
     cancel.set()
     write = lost(7, query_id=None, over=False, wait=True)
-    found = outcome_of(sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None)
-    assert found[0] == "unknown"
+    found = fate_of(sources(tables(t=[(7, "x")]), endpoint), write, cancel, lambda waited: None)
+    assert found.outcome == "unknown"
     assert endpoint.looks[-1] == f"POST /api/2.0/sql/statements/{OURS}/cancel"
 
 

@@ -19,10 +19,15 @@ from dataclasses import dataclass, replace
 from threading import Event
 from time import monotonic
 
-from executor.warehouse.databricks.history import DEPTH, HistoryEntry, commit_of
+from executor.warehouse.databricks.history import (
+    DEPTH,
+    HistoryEntry,
+    commit_of,
+    rows_committed,
+)
 from executor.warehouse.databricks.query_history import Found, QueryHistory
-from executor.warehouse.port import StatementError, Write
-from protocol.events import Outcome
+from executor.warehouse.databricks.results import AS_SELECT, DML
+from executor.warehouse.port import Fate, StatementError, Write
 
 NO_TABLE = -1
 _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_DELTA_TABLE")
@@ -61,22 +66,22 @@ def newest_version(history: History, table: str) -> int | None:
     return entries[0].version if entries else None
 
 
-def outcome_of(
-    sources: Sources, write: Write, cancel: Event, running: Running
-) -> tuple[Outcome, str]:
+def fate_of(sources: Sources, write: Write, cancel: Event, running: Running) -> Fate:
     """Whether a write has committed, and the evidence."""
     found, answered = _in_query_history(sources, write, cancel, running)
     if found is None:
         never_came = answered and write.query_id is None and (sources.fenced or write.repeatable)
         return _in_target(sources.history, replace(write, over=write.over or never_came))
-    known = replace(write, query_id=found.query_id, over=found.fate != "running")
-    if found.fate == "finished":
-        return "committed", f"the query history says that {found.query_id} finished"
-    outcome, evidence = _in_target(sources.history, known)
-    if found.fate == "failed" and outcome != "committed" and write.kind not in _IN_PARTS:
+    known = replace(write, query_id=found.query_id, over=found.course != "running")
+    fate = _in_target(sources.history, known)
+    if fate.outcome == "committed":
+        return fate
+    if found.course == "finished":
+        return Fate("committed", f"the query history says that {found.query_id} finished")
+    if found.course == "failed" and write.kind not in _IN_PARTS:
         # a version made by others meanwhile changes nothing about that
-        return "not_committed", f"the query history says that {found.query_id} failed"
-    return outcome, evidence
+        return Fate("not_committed", f"the query history says that {found.query_id} failed")
+    return fate
 
 
 def _in_query_history(
@@ -94,7 +99,7 @@ def _in_query_history(
         else:
             found, answered = sources.queries.by_tags(tags)
         now = monotonic()
-        is_running = found is not None and found.fate == "running"
+        is_running = found is not None and found.course == "running"
         may_come = found is None and answered and now - begun < patience
         if not (is_running and write.wait) and not may_come:
             return found, answered
@@ -107,9 +112,11 @@ def _in_query_history(
             return found, answered
 
 
-def _in_target(history: History, write: Write) -> tuple[Outcome, str]:
+def _in_target(history: History, write: Write) -> Fate:
     if write.target is None:
-        return "unknown", "what it writes is not known, so no table's history can be looked at"
+        return Fate(
+            "unknown", "what it writes is not known, so no table's history can be looked at"
+        )
     if write.kind == "rename":
         return _of_rename(history, write)
     try:
@@ -117,30 +124,36 @@ def _in_target(history: History, write: Write) -> tuple[Outcome, str]:
     except StatementError as exc:
         missing = exc.facts.error_class in _MISSING
         if missing and write.over and (write.repeatable or write.version == NO_TABLE):
-            return "not_committed", f"{write.target} does not exist"
-        return "unknown", f"the history of {write.target} cannot be read: {exc.facts.message}"
+            return Fate("not_committed", f"{write.target} does not exist")
+        return Fate("unknown", f"the history of {write.target} cannot be read: {exc.facts.message}")
     found = commit_of(entries, write.query_id)
     if found is not None:
-        return "committed", f"version {found.version} of {write.target} was made by the statement"
+        evidence = f"version {found.version} of {write.target} was made by the statement"
+        rows = rows_committed(found) if write.kind in DML or write.kind in AS_SELECT else None
+        return Fate("committed", evidence, rows)
     newest = entries[0].version if entries else None
     if not write.over:
-        return "unknown", f"the statement may still run; {write.target} is at version {newest}"
+        return Fate(
+            "unknown", f"the statement may still run; {write.target} is at version {newest}"
+        )
     if write.repeatable:
-        return "not_committed", f"it runs no more, and no version of {write.target} names it"
+        return Fate("not_committed", f"it runs no more, and no version of {write.target} names it")
     if newest is None or write.version is None:
-        return "unknown", f"the version of {write.target} before the statement is not known"
+        return Fate("unknown", f"the version of {write.target} before the statement is not known")
     if newest > write.version:
-        return "unknown", f"{write.target} has moved from version {write.version} to {newest}"
-    return "not_committed", f"{write.target} is still at version {write.version}"
+        return Fate("unknown", f"{write.target} has moved from version {write.version} to {newest}")
+    return Fate("not_committed", f"{write.target} is still at version {write.version}")
 
 
-def _of_rename(history: History, write: Write) -> tuple[Outcome, str]:
+def _of_rename(history: History, write: Write) -> Fate:
     if write.renames is None or write.target is None:
-        return "unknown", "the name before the rename is not known"
+        return Fate("unknown", "the name before the rename is not known")
     before = newest_version(history, write.renames)
     after = newest_version(history, write.target)
     if before == NO_TABLE and after is not None and after != NO_TABLE:
-        return "committed", f"{write.renames} is gone and {write.target} is there"
+        return Fate("committed", f"{write.renames} is gone and {write.target} is there")
     if before is not None and before != NO_TABLE and write.over:
-        return "not_committed", f"{write.renames} is still there"
-    return "unknown", f"neither {write.renames} nor {write.target} tells whether it was renamed"
+        return Fate("not_committed", f"{write.renames} is still there")
+    return Fate(
+        "unknown", f"neither {write.renames} nor {write.target} tells whether it was renamed"
+    )

@@ -25,8 +25,8 @@ TIMEOUTS_S = (5.0, 10.0)
 """For connecting, and for an answer, in seconds."""
 MOST_RESULTS = 100
 
-Fate = Literal["running", "finished", "failed", "cancelled"]
-_FATES: Mapping[str, Fate] = {
+Course = Literal["running", "finished", "failed", "cancelled"]
+_COURSES: Mapping[str, Course] = {
     "QUEUED": "running", "STARTED": "running", "COMPILING": "running", "COMPILED": "running",
     "RUNNING": "running", "FINISHED": "finished", "FAILED": "failed", "CANCELED": "cancelled",
 }  # fmt: skip
@@ -37,7 +37,7 @@ class Found:
     """A statement as the query history has it."""
 
     query_id: str
-    fate: Fate
+    course: Course
 
 
 class QueryHistory:
@@ -107,10 +107,10 @@ class QueryHistory:
 
 def _found(entry: Mapping[str, Any]) -> Found | None:
     query_id, status = entry.get("query_id"), entry.get("status")
-    fate = _FATES.get(status) if isinstance(status, str) else None
-    if not isinstance(query_id, str) or fate is None:
+    course = _COURSES.get(status) if isinstance(status, str) else None
+    if not isinstance(query_id, str) or course is None:
         return None
-    return Found(query_id, fate)
+    return Found(query_id, course)
 
 
 def _tags(entry: Mapping[str, Any]) -> dict[str, str]:

@@ -36,7 +36,7 @@ from executor.warehouse.databricks.auth import (
     Target,
     Told,
 )
-from executor.warehouse.databricks.commits import Sources, newest_version, outcome_of
+from executor.warehouse.databricks.commits import Sources, fate_of, newest_version
 from executor.warehouse.databricks.history import (
     HistoryEntry,
     commit_of,
@@ -61,6 +61,7 @@ from executor.warehouse.port import (
     READS,
     ConnectError,
     CreatePrivilege,
+    Fate,
     Opened,
     Request,
     Result,
@@ -68,7 +69,7 @@ from executor.warehouse.port import (
     Write,
 )
 from executor.workflow.names import quote
-from protocol.events import Check, Outcome, RowCounts
+from protocol.events import Check, RowCounts
 
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
@@ -357,14 +358,14 @@ class DatabricksSession:
         """See `executor.warehouse.port.Session.version`."""
         return newest_version(lambda name, limit: self.history(name, limit, cancel), table)
 
-    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> tuple[Outcome, str]:
+    def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> Fate:
         """See `executor.warehouse.port.Session.outcome`."""
         sources = Sources(
             history=lambda name, limit: self.history(name, limit, cancel),
             queries=self._queries,
             fenced=fenced,
         )
-        return outcome_of(
+        return fate_of(
             sources, write, cancel, lambda waited: self._waiting("statement_running", waited, None)
         )
 
