@@ -68,6 +68,8 @@ class ErrorRecord(Message):
     severity: Severity
     retryable: bool
     retry: Retry = "no"
+    retry_after_ms: VolatileInt | None = None
+    """How long the warehouse asked to wait before the next attempt."""
     message: Prose
     file: str | None = None
     line: int | None = None

@@ -328,6 +328,7 @@ class Process:
             create_namespace=args.create_namespace,
             faults=_faults(args.fault),
             start_timeout_s=args.start_timeout / 1000,
+            network_timeout_s=args.network_timeout / 1000,
             statement_timeout_s=-(-timeout_ms // 1000) if timeout_ms is not None else None,
             login=LoginChoices(
                 timeout_s=args.login_timeout / 1000,

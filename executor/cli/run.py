@@ -76,6 +76,14 @@ def add_place(flags: Parser) -> None:
     )
     where.add_argument("--statement-timeout", type=duration_ms, metavar="TIME")
     where.add_argument(
+        "--network-timeout",
+        type=duration_ms,
+        default=120_000,
+        metavar="TIME",
+        help="longest silence of the warehouse on a request, before what became of it is looked up "
+        "(default: 2m)",
+    )
+    where.add_argument(
         "--local",
         nargs="?",
         type=Path,

@@ -86,6 +86,7 @@ def error_record(
         severity=severity,
         retryable=failure.retryable,
         retry=failure.retry,
+        retry_after_ms=round(facts.retry_after_s * 1000) if facts.retry_after_s else None,
         message=readable(facts.message),
         file=path,
         line=line,

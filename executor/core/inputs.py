@@ -150,8 +150,6 @@ class Failed:
     outcome: Outcome
     evidence: str
     cancelled: bool = False
-    retry_after_ms: int | None = None
-    """How long the warehouse asked to wait before the next attempt."""
 
 
 @dataclass(frozen=True, slots=True)

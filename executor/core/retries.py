@@ -66,7 +66,7 @@ def may_pass(error: ErrorRecord) -> bool:
     return error.retry == "auto" or (error.retry == "after_check" and error.category in LOST)
 
 
-def again(turn: Turn, statement: str, error: ErrorRecord, retry_after_ms: int | None) -> bool:
+def again(turn: Turn, statement: str, error: ErrorRecord) -> bool:
     """Has the statement run again after a pause; false if its budget, or the run's, is used up."""
     state, pace = turn.state, paces(error.category)
     used = state.retries.get(statement, 0)
@@ -75,7 +75,7 @@ def again(turn: Turn, statement: str, error: ErrorRecord, retry_after_ms: int | 
         left = min(left, RUN_BUDGET - state.retried - 1)
     if left < 0 or not may_pass(error):
         return False
-    delay_ms = _delay_ms(state, statement, used, pace, retry_after_ms)
+    delay_ms = _delay_ms(state, statement, used, pace, error.retry_after_ms)
     turn.set(
         retries={**state.retries, statement: used + 1},
         retried=state.retried + pace.counts,

@@ -26,7 +26,6 @@ def after(
     error: ErrorRecord,
     outcome: Outcome,
     evidence: str,
-    retry_after_ms: int | None = None,
 ) -> None:
     """Goes on after a failure whose outcome is known, or known not to be knowable."""
     task = executing.task
@@ -41,7 +40,7 @@ def after(
         if isinstance(task, LoopStatement):
             answers.next_iteration(turn, task.loop)
         return
-    if outcome == "not_committed" and retries.again(turn, planned.id, error, retry_after_ms):
+    if outcome == "not_committed" and retries.again(turn, planned.id, error):
         return
     if isinstance(task, FileStatement) and not turn.state.file(task.file).critical:
         _note_unknown(turn, outcome, idempotent=planned.idempotent)

@@ -240,9 +240,7 @@ def failed(turn: Turn, ended: Failed, executing: Executing) -> None:
     if ended.outcome == "unknown":
         recovery.look(turn, executing, ended)
     else:
-        setbacks.after(
-            turn, executing, ended.error, ended.outcome, ended.evidence, ended.retry_after_ms
-        )
+        setbacks.after(turn, executing, ended.error, ended.outcome, ended.evidence)
 
 
 # --- files read again or generated ------------------------------------------------------------

@@ -257,7 +257,6 @@ class SessionWorker:
                 outcome=exc.outcome,
                 evidence=exc.evidence,
                 cancelled=exc.cancelled,
-                retry_after_ms=_milliseconds(exc.facts.retry_after_s),
             )
         return Succeeded(
             statement=request.statement,
@@ -301,10 +300,6 @@ def _end_not_seen(
 
 def _nobody(query_id: str | None) -> None:
     """USE and SET that are replayed belong to no statement of the log."""
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * 1000)
 
 
 def _since(begun: float) -> int:

@@ -41,6 +41,7 @@ class Choices:
     """What is to go wrong on the embedded warehouse."""
     start_timeout_s: float = 600.0
     statement_timeout_s: int | None = None
+    network_timeout_s: float = 120.0
     login: LoginChoices = field(default_factory=LoginChoices)
 
 
@@ -94,6 +95,7 @@ def make_world(
                 credentials,
                 start_budget_s=choices.start_timeout_s,
                 statement_timeout_s=choices.statement_timeout_s,
+                patience_s=choices.network_timeout_s,
                 waiting=lambda reason, elapsed, budget: deliver(Delayed(reason, elapsed, budget)),
                 uri=uri,
                 login=choices.login,

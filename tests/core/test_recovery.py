@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,13 +168,14 @@ def test_pauses_grow_and_are_never_the_same_for_two_runs_or_longer_than_a_pace_a
 
 
 def test_the_warehouse_s_own_word_on_when_to_come_back_counts() -> None:
-    answers = iter([{"retry_after_ms": 7_000}, {"retry_after_ms": 10**9}])
+    answers = iter([7_000, 10**9])
 
     def answer(executed: Any) -> Input:
         said = next(answers, None) if executed.statement == "f1.s2" else None
         if said is None:
             return success(executed)
-        return failure(executed, "REQUEST_LIMIT_EXCEEDED", **said)
+        failed = failure(executed, "REQUEST_LIMIT_EXCEEDED")
+        return replace(failed, error=replace(failed.error, retry_after_ms=said))
 
     drive = Drive(LONE_INSERT, answer)
     assert [event.delay_ms for event in drive.of("retrying")] == [7_000, 300_000]

@@ -79,7 +79,7 @@ def test_a_certificate_that_is_refused_stops_before_anything_is_sent() -> None:
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [(400, "not_committed"), (401, "not_committed"), (403, "not_committed"), (404, "not_committed"),
-     (429, "not_committed"), (500, "unknown"), (502, "unknown"), (503, "unknown"),
+     (429, "unknown"), (500, "unknown"), (502, "unknown"), (503, "unknown"),
      (504, "unknown"), (200, "unknown"), (None, "unknown")],
 )  # fmt: skip
 def test_only_a_refusal_proves_that_nothing_committed(status: int | None, outcome: str) -> None:

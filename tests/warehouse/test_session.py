@@ -370,12 +370,12 @@ def test_a_503_that_does_not_say_when_to_come_back_leaves_the_outcome_unknown(
     assert endpoint.executed == [INSERT]
 
 
-def test_a_throttled_statement_was_not_executed_and_says_when_to_come_back(
+def test_a_throttled_statement_says_when_to_come_back_and_is_not_believed_to_be_unexecuted(
     endpoint: Endpoint, session: DatabricksSession
 ) -> None:
     endpoint.faults.append(Fault(status=429, headers={"Retry-After": "3"}, execute=False))
     caught = failure(session, request())
-    assert caught.outcome == "not_committed"
+    assert caught.outcome == "unknown"
     assert caught.facts.retry_after_s == 3.0
     assert classify(caught.facts).category == "throttled"
 

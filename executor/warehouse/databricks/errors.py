@@ -46,6 +46,9 @@ from executor.warehouse.databricks.auth import AuthFailed
 from executor.warehouse.port import READS, StatementError
 from protocol.events import Outcome, StatementKind
 
+REFUSALS = frozenset({400, 401, 403, 404})
+"""HTTP statuses that say who may ask for what, and come before anything is executed."""
+
 _CLASS = re.compile(
     r"(?:^|Exception:\s|running query:\s)\s*\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]", re.MULTILINE
 )
@@ -158,10 +161,9 @@ def _outcome(exc: Exception, facts: FailureFacts, kind: StatementKind) -> tuple[
         return "not_committed", "there were no credentials to send it with, so nothing was sent"
     if isinstance(exc, RequestError):
         status = _http_status(exc)
-        if status is not None and 400 <= status < 500:
+        if status in REFUSALS:
             return "not_committed", f"the server refused the request with HTTP status {status}"
-        if status == 503 and facts.retry_after_s is not None:
-            return "not_committed", "the server refused the request and said when to come back"
+        # 429 and 503 should mean that nothing was executed, and have been seen to lie
         return "unknown", "the statement was sent, and no usable answer came back"
     if isinstance(exc, DatabaseError):
         return "not_committed", "the warehouse refused the statement"

@@ -38,7 +38,7 @@ TIMEOUTS_S = {
 }
 """Longest silence of the server, in seconds, by request; 120 for all others."""
 
-_DEFAULT_TIMEOUT_S = 120.0
+LONGEST_SILENCE_S = 120.0
 HURRIED_TIMEOUT_S = 2.0
 """The same once the run is to stop."""
 
@@ -81,6 +81,9 @@ class OneSendBackend(ThriftDatabricksClient):  # type: ignore[misc]
     last_status: Any = None
     """The last TGetOperationStatusResp: state, SQLSTATE and row count the connector drops."""
 
+    patience_s = LONGEST_SILENCE_S
+    """Longest silence of the server, in seconds, whatever the request."""
+
     hurry = False
     """Set when the run is to stop: no more patience with a silent server."""
 
@@ -89,7 +92,7 @@ class OneSendBackend(ThriftDatabricksClient):  # type: ignore[misc]
         self._transport.code = None
         self._transport.headers = {}
         self.retry_policy.last_error = None
-        seconds = TIMEOUTS_S.get(method.__name__, _DEFAULT_TIMEOUT_S)
+        seconds = min(TIMEOUTS_S.get(method.__name__, LONGEST_SILENCE_S), self.patience_s)
         if self.hurry:
             seconds = min(seconds, HURRIED_TIMEOUT_S)
         self._transport.setTimeout(seconds * 1000.0)
@@ -122,8 +125,10 @@ class QuietConnection(Connection):  # type: ignore[misc]
         pass
 
 
-def protect(connection: Connection) -> OneSendBackend:
+def protect(connection: Connection, patience_s: float = LONGEST_SILENCE_S) -> OneSendBackend:
     """Makes an open connection send every request once, and returns its backend.
+
+    `patience_s`: the longest silence of the server, in seconds.
 
     Raises `UnprotectedError`, naming what is missing, if this version of the connector does not
     have what the protection hooks into.
@@ -151,6 +156,7 @@ def protect(connection: Connection) -> OneSendBackend:
     backend.retry_policy = backend._transport.retry_policy = policy
     backend.__class__ = OneSendBackend
     protected: OneSendBackend = backend
+    protected.patience_s = patience_s
     return protected
 
 

@@ -74,6 +74,9 @@ from protocol.events import Check, RowCounts
 START_BUDGET_S = 600.0
 """How long a warehouse may take to start, in seconds."""
 
+PATIENCE_S = 120.0
+"""How long the server may be silent on a request, in seconds."""
+
 CANCEL_BUDGET_S = 7.0
 """How long the terminal state of a cancelled statement is waited for, in seconds."""
 
@@ -115,6 +118,7 @@ class DatabricksWarehouse:
         *,
         start_budget_s: float = START_BUDGET_S,
         statement_timeout_s: int | None = None,
+        patience_s: float = PATIENCE_S,
         cancel_budget_s: float = CANCEL_BUDGET_S,
         uri: str | None = None,
         waiting: Waiting | None = None,
@@ -124,7 +128,8 @@ class DatabricksWarehouse:
     ) -> None:
         """`uri` leads elsewhere than to `https://host/http_path`: to the embedded warehouse.
 
-        `statement_timeout_s` is enforced by the warehouse, for every statement. `waiting` is told,
+        `statement_timeout_s` is enforced by the warehouse, for every statement. `patience_s`: the
+        longest silence of the server before a request counts as lost. `waiting` is told,
         on the thread that opens, each time the warehouse makes us wait; `told`, what happens while
         credentials are obtained; `checked` is told there what was found on the way.
         """
@@ -132,6 +137,7 @@ class DatabricksWarehouse:
         self._credentials = credentials
         self._start_budget_s = start_budget_s
         self._statement_timeout_s = statement_timeout_s
+        self._patience_s = patience_s
         self._cancel_budget_s = cancel_budget_s
         self._uri = uri or target.uri
         self._waiting = waiting or _nobody
@@ -251,7 +257,7 @@ class DatabricksWarehouse:
                 user_agent_entry="databricks-workflow-executor",
                 enable_telemetry=False,
                 use_cloud_fetch=False,
-                _socket_timeout=120,
+                _socket_timeout=self._patience_s,
                 _retry_delay_min=1,
                 _retry_delay_max=5,
                 _retry_stop_after_attempts_count=1,
@@ -264,7 +270,7 @@ class DatabricksWarehouse:
         except Exception as exc:
             raise ConnectError(errors.facts_of(exc, during="connect")) from exc
         try:
-            backend = safe_retry.protect(connection)
+            backend = safe_retry.protect(connection, self._patience_s)
         except safe_retry.UnprotectedError as exc:
             _close(connection)
             facts = FailureFacts("DWX_CONNECTOR_UNPROTECTED", str(exc), during="connect")
