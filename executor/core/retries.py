@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from executor.core.effects import SetTimer
-from executor.core.state import Pausing, Ready, State
+from executor.core.state import Pausing, State
 from executor.core.turn import Turn
 from protocol.events import ErrorRecord, Retrying
 
@@ -40,9 +40,10 @@ class Pace:
 PACES = {
     "warehouse_starting": Pace(24, 2_000, 30_000, counts=False),
     "throttled": Pace(10, 2_000, 60_000, counts=False),
+    "maintenance": Pace(1, 1_000, 1_000),
     "orphan_conflict": Pace(5, 15_000, 240_000),
-    "session_lost": Pace(3, 0, 0),
-    "handle_lost": Pace(3, 0, 0),
+    "session_lost": Pace(5, 500, 10_000),
+    "handle_lost": Pace(5, 500, 10_000),
 }
 USUAL = Pace(3, 1_000, 10_000)
 """The pace of every other kind."""
@@ -89,9 +90,6 @@ def again(turn: Turn, statement: str, error: ErrorRecord) -> bool:
             budget_left=left,
         )
     )
-    if delay_ms == 0:
-        turn.set(phase=Ready())
-        return True
     pausing = Pausing(statement)
     turn.set(phase=pausing)
     turn.want(SetTimer(pausing.timer, turn.at + timedelta(milliseconds=delay_ms)))

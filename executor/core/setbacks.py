@@ -34,13 +34,15 @@ def after(
     if turn.state.stop is not None:
         _note_unknown(turn, outcome, idempotent=planned.idempotent)
         return
+    if outcome == "not_committed" and retries.again(turn, planned.id, error):
+        if isinstance(task, OutputOptimize):
+            turn.set(optimized=turn.state.optimized - {task.table})
+        return
     if planned.kind == "optimize" and not isinstance(task, FileStatement):
         detail = f"OPTIMIZE of {planned.target} failed: {error.class_}"
         turn.emit(Warned(code="OPTIMIZE_FAILED", detail=detail))
         if isinstance(task, LoopStatement):
             answers.next_iteration(turn, task.loop)
-        return
-    if outcome == "not_committed" and retries.again(turn, planned.id, error):
         return
     if isinstance(task, FileStatement) and not turn.state.file(task.file).critical:
         _note_unknown(turn, outcome, idempotent=planned.idempotent)

@@ -147,9 +147,16 @@ RULES: tuple[Rule, ...] = (
         classes=("TEMPORARILY_UNAVAILABLE",),
         phrases=(
             r"(?:warehouse|endpoint|cluster)\b.*\b(?:is|being) (?:temporarily unavailable|start)",
-            r"\bSTARTING\b", r"has not been initialized", r"Couldn't create directory",
+            r"\bSTARTING\b", r"Couldn't create directory",
         ),
         during=_ASLEEP,
+    ),
+    Rule(
+        # later on, the same words say that the session is gone
+        "warehouse_starting", "warning", "retry", "auto",
+        "The warehouse is starting; wait for it.",
+        phrases=(r"has not been initialized",),
+        during=("connect",),
     ),
     Rule(
         "throttled", "warning", "retry", "auto",

@@ -609,6 +609,7 @@ def test_optimize_runs_on_loop_tables_and_outputs_and_its_failure_stops_nothing(
     )
     drive = Drive(planned, answer, optimize=True)
     assert [event.table for event in drive.of("optimized")] == ["c.s.loop_1", "c.s.t3"]
+    assert [event.attempt for event in drive.of("retrying")] == [2]
     assert drive.of("warning")[0].code == "OPTIMIZE_FAILED"
     assert finished(drive).exit_code == 0
 

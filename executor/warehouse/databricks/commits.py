@@ -34,7 +34,7 @@ _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_D
 _IN_PARTS = ("script", "transaction")
 """Kinds of which a part may have committed though the whole failed."""
 
-ARRIVES_WITHIN_S = {True: 2.0, False: 8.0}
+ARRIVES_WITHIN_S = {True: 1.0, False: 5.0}
 """How long to look for a statement that the query history does not show, in seconds: one that may
 be repeated, and one that must not run twice."""
 _LOOK_AGAIN_S = 1.0
