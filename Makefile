@@ -4,11 +4,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
 
-.PHONY: help demo test lint types layers check bench soak clean
+# The oldest connector that pyproject.toml declares has an environment of its own.
+OLD    := .venv-oldest
+OLDEST := $(shell sed -n 's/.*"databricks-sql-connector>=\([0-9.]*\),.*/\1/p' pyproject.toml)
+WIRE   := tests/warehouse tests/local/test_faults.py tests/local/test_rest.py \
+          tests/local/test_lifecycle.py tests/local/test_dml.py tests/program/test_starting.py
+
+.PHONY: help demo test oldest lint types layers check bench soak clean
 
 help:
 	@echo "make demo   run the identity example on the embedded warehouse"
 	@echo "make test   run all tests"
+	@echo "make oldest run the tests of the wire with the oldest connector that is supported"
 	@echo "make check  lint, types, import layers"
 	@echo "make bench  print the ratios of bench/README.md"
 	@echo "make soak   the long runs"
@@ -24,6 +31,16 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+$(OLD)/ready: pyproject.toml
+	$(PYTHON) -m venv --clear $(OLD)
+	$(OLD)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[test]' 'databricks-sql-connector==$(OLDEST)'
+	touch $@
+
+oldest: $(OLD)/ready
+	@echo "The tests of the wire with databricks-sql-connector $(OLDEST):"
+	$(OLD)/bin/python -m pytest $(WIRE)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -44,4 +61,4 @@ soak: $(READY)
 	$(BIN)/python -m pytest -m soak
 
 clean:
-	rm -rf $(VENV) .dwx .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLD) .dwx .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

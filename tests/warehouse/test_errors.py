@@ -143,6 +143,16 @@ def test_a_poll_is_repeated_only_while_the_answer_is_missing(exc: Exception, aga
     assert passing(exc) is again
 
 
+def test_a_warehouse_that_refuses_thrift_is_known_by_what_caused_the_error() -> None:
+    # what the connector raises if its extra for such warehouses is not installed
+    exc = ImportError("use_kernel=True requires the optional package")
+    exc.__cause__ = DatabaseError("not supported on this warehouse")
+    facts = facts_of(exc, during="connect")
+    assert (facts.error_class, classify(facts).category) == ("KP001", "connect")
+    exc.__cause__ = None
+    assert facts_of(exc, during="connect").error_class == "DWX_CONNECTOR_ERROR"
+
+
 def test_a_statement_without_credentials_was_not_sent() -> None:
     expired = login_failed("The login has expired.")
     for exc in (expired, answered(None, original=expired)):

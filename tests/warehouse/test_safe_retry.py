@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +17,14 @@ from databricks.sql.exc import Error
 from urllib3.exceptions import HTTPError
 
 from executor.warehouse.databricks.safe_retry import (
+    SUPPORTED,
     QuietConnection,
     UnprotectedError,
     protect,
 )
 from tests.warehouse.endpoint import TOKEN, Endpoint, Fault, running
 
+ROOT = Path(__file__).parents[2]
 INSERT = "INSERT INTO t VALUES (1)"
 
 DROPPED = Fault()
@@ -177,3 +182,17 @@ def test_a_transport_that_has_its_own_policy_is_refused(endpoint: Endpoint) -> N
     with pytest.raises(UnprotectedError, match="THttpClient"):
         protect(connection)
     connection.close()
+
+
+def test_a_refusal_names_the_versions_that_would_do(endpoint: Endpoint) -> None:
+    connection = connect(endpoint)
+    connection.session.backend.__class__ = RenamedHooks
+    with pytest.raises(UnprotectedError, match=re.escape(SUPPORTED)):
+        protect(connection)
+    connection.close()
+
+
+def test_the_versions_named_are_those_declared_and_documented() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert SUPPORTED in project["dependencies"]
+    assert f"`{SUPPORTED}`" in (ROOT / "README.md").read_text()

@@ -24,12 +24,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from databricks.sql.exc import (
-    DatabaseError,
-    RequestError,
-    ReydenThriftUnsupportedError,
-    ServerOperationError,
-)
+from databricks.sql.exc import DatabaseError, RequestError, ServerOperationError
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -199,8 +194,10 @@ def _http_status(exc: RequestError) -> int | None:
 def _transport_class(exc: BaseException) -> str:
     reason = _root(exc)
     if not isinstance(reason, HTTPError | OSError):
-        rejected = isinstance(exc.__cause__, ReydenThriftUnsupportedError)
-        return "KP001" if rejected else "DWX_CONNECTOR_ERROR"
+        # A warehouse that refuses Thrift: from 4.6 on, the connector tries its kernel instead,
+        # an extra dwx does without, and the refusal is the cause of what that raises.
+        refused = isinstance(exc.__cause__, DatabaseError)
+        return "KP001" if refused else "DWX_CONNECTOR_ERROR"
     if isinstance(reason, NameResolutionError):
         return "DWX_HOST_UNKNOWN"
     if isinstance(reason, NewConnectionError):

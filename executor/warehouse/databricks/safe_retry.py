@@ -1,10 +1,10 @@
 """One send per request: the connector's two retry layers, switched off where they are dangerous.
 
-Theory. The connector (4.9) repeats a request in two places. urllib3 does so under the connector's
-`DatabricksRetryPolicy`: if the connection breaks or a read times out after ExecuteStatement was
-sent, it sends ExecuteStatement again, and the warehouse executes the write again. The Thrift
-backend does so in `make_request`: on HTTP 429 and 503, whether or not the server had executed
-anything. In both cases the caller sees one success and the table has the rows twice.
+Theory. The connector (4.4 to 4.9) repeats a request in two places. urllib3 does so under the
+connector's `DatabricksRetryPolicy`: if the connection breaks or a read times out after
+ExecuteStatement was sent, it sends ExecuteStatement again, and the warehouse executes the write
+again. The Thrift backend does so in `make_request`: on HTTP 429 and 503, whether or not the server
+had executed anything. In both cases the caller sees one success and the table has the rows twice.
 
 Only the caller knows whether a statement may be sent again, so here nothing is ever repeated below
 the caller: `OneSendPolicy` refuses every retry of urllib3's, `OneSendBackend` every retry of
@@ -13,6 +13,8 @@ waits for Retry-After and can be interrupted meanwhile.
 
 The classes hook into names of the connector that are not public. `protect` checks each of them and
 refuses to go on if one is missing or has changed its shape: better no run than an unprotected one.
+Versions before 4.3 lack some of them. 4.3 would do for dwx, but it gives no `rowcount` to the other
+programs that use the embedded warehouse.
 
 Importing this module imports the connector (0.7 s); `session` does so when it first connects.
 """
@@ -23,11 +25,15 @@ import inspect
 from types import TracebackType
 from typing import Any, NoReturn
 
+from databricks.sql import __version__
 from databricks.sql.auth.retry import DatabricksRetryPolicy
 from databricks.sql.backend.thrift_backend import ThriftDatabricksClient
 from databricks.sql.client import Connection
 from databricks.sql.exc import RequestError
 from urllib3.exceptions import MaxRetryError, ResponseError
+
+SUPPORTED = "databricks-sql-connector>=4.4,<5"
+"""As declared in pyproject.toml. `make oldest` runs the tests of the wire with the oldest."""
 
 TIMEOUTS_S = {
     "ExecuteStatement": 120.0,
@@ -172,6 +178,6 @@ _HOOKS: tuple[tuple[type, str, tuple[str, ...]], ...] = (
 def _require(condition: bool, what: str) -> None:
     if not condition:
         raise UnprotectedError(
-            "This version of databricks-sql-connector cannot be kept from sending a statement "
-            f"twice: it lacks {what}. Install one that dwx supports (4.9 or a later 4.x)."
+            f"databricks-sql-connector {__version__} cannot be kept from sending a statement "
+            f"twice: it lacks {what}. Install another of those that dwx supports: {SUPPORTED}"
         )

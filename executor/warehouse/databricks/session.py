@@ -10,8 +10,8 @@ the connector's `cancel` waits for a lock that a poll on another thread would ho
 Nothing is repeated below this module (see `safe_retry`). Repeated here, because it changes nothing:
 opening a session while the warehouse starts, and polls while the network is away.
 
-Sources: databricks-sql-connector 4.9 (behaviour observed against an endpoint of our own), and
-https://docs.databricks.com/dev-tools/python-sql-connector.
+Sources: databricks-sql-connector 4.4 to 4.9 (behaviour observed against an endpoint of our own),
+and https://docs.databricks.com/dev-tools/python-sql-connector.
 """
 
 from __future__ import annotations
