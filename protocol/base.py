@@ -7,8 +7,9 @@ the state machine; the other half is stamped on by whoever keeps the log.
 
 Messages are frozen standard-library dataclasses. Writing one costs no more than `json.dumps`, so
 the first line of a run does not wait for pydantic to load; reading one goes through pydantic
-(`protocol.codec`), which validates the very same classes. A field is *stable* unless its type
-carries `VOLATILE`: replay and diff compare stable fields only.
+(`protocol.codec`), which validates the very same classes. What else there is to say about a field
+stands on its type, as a mark. A field is *stable* unless its type carries `VOLATILE`: replay and
+diff compare stable fields only. A text whose type carries `APART` is never written on a line.
 """
 
 from __future__ import annotations
@@ -31,14 +32,22 @@ MAX_TEXT_BYTES = 4_096
 """A text longer than this is cut when its line would be too long, and kept whole in an artifact."""
 
 
-class Volatile:
-    """Marks a field whose value may differ between two runs that did the same (times, ids)."""
+class Mark:
+    """Something a type says about its field, beside what the field may hold."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def __repr__(self) -> str:
-        return "VOLATILE"
+        return self._name
 
 
-VOLATILE = Volatile()
+VOLATILE = Mark("VOLATILE")
+"""The value may differ between two runs that did the same (times, ids)."""
+
+APART = Mark("APART")
+"""A text that is always kept in an artifact, however short its line: nobody reads it in passing,
+and whoever needs it needs the whole."""
 
 Milliseconds = Annotated[int, VOLATILE]
 """A measured duration in milliseconds."""
@@ -72,8 +81,9 @@ class Message:
 class Cut(Message):
     """Stands in for a text or a list too long for a line.
 
-    `text` is the beginning (empty for a list), `bytes` the size of the whole in UTF-8, `ref` the
-    file that holds the whole, relative to the run directory and named by its SHA-256.
+    `text` is the beginning (empty for a list, and for a text that is always kept apart), `bytes`
+    the size of the whole in UTF-8, `ref` the file that holds the whole, relative to the run
+    directory and named by its SHA-256. Without a record nothing is kept, and `ref` is empty.
     """
 
     text: str
@@ -88,20 +98,26 @@ Prose = Annotated[str | Cut, VOLATILE]
 """A sentence for whoever reads it. Volatile: a later version may say the same in better words, and
 must still be able to replay, and go on with, what an earlier one has recorded."""
 
+Enclosure = Annotated[str | Cut, VOLATILE, APART]
+"""A text for whoever looks closer, on the line only as a reference."""
+
 
 def stable_fields(message: type[Message]) -> tuple[str, ...]:
     """Names of the fields of `message` that replay and diff compare, in order."""
     hints = get_type_hints(message, include_extras=True)
     return tuple(
-        name for name, hint in hints.items() if not name.startswith("__") and not _is_volatile(hint)
+        name
+        for name, hint in hints.items()
+        if not name.startswith("__") and not is_marked(hint, VOLATILE)
     )
 
 
-def _is_volatile(hint: Any) -> bool:
+def is_marked(hint: Any, mark: Mark) -> bool:
+    """Whether the type of a field carries `mark`."""
     if get_origin(hint) is Annotated:
-        return VOLATILE in get_args(hint)[1:]
+        return mark in get_args(hint)[1:]
     # `Milliseconds | None`: an optional volatile field is volatile
-    return any(_is_volatile(part) for part in get_args(hint) if get_origin(part) is Annotated)
+    return any(is_marked(part, mark) for part in get_args(hint) if get_origin(part) is Annotated)
 
 
 def timestamp(at: datetime) -> str:

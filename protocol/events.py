@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from protocol.base import (
     VOLATILE,
     Cut,
+    Enclosure,
     Message,
     Milliseconds,
     Prose,
@@ -71,6 +72,11 @@ class ErrorRecord(Message):
     retry_after_ms: VolatileInt | None = None
     """How long the warehouse asked to wait before the next attempt."""
     message: Prose
+    cause: VolatileText | None = None
+    """The first exception that the warehouse names as the cause, on one line; `None` if it names
+    none, or one that says what the message says."""
+    stack: Enclosure | None = None
+    """The warehouse's Java stack, always in an artifact."""
     file: str | None = None
     line: int | None = None
     """Line in the file, counted from 1."""

@@ -1,8 +1,8 @@
 """Messages as plain values, along a shape worked out once per class.
 
 Theory. The writer knows its types, so it needs no validation: which fields hold texts, which may
-hold something deeper and which may be cut follows from the class alone. A message is then walked
-by names, and only where there is something to walk.
+hold something deeper, which may be cut and which are kept apart follows from the class alone. A
+message is then walked by names, and only where there is something to walk.
 
 A mask is given the texts of a message, at every depth. Constants of the protocol (`type`,
 `status`, ...) are left alone, so a secret that happens to read `failed` cannot make a line invalid.
@@ -10,13 +10,13 @@ A mask is given the texts of a message, at every depth. Constants of the protoco
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from protocol.base import Cut, Message, stable_fields
+from protocol.base import APART, Cut, Message, is_marked, stable_fields
 
 Mask = Callable[[str], str]
 """Takes a text and gives it back without secrets; idempotent."""
@@ -34,6 +34,10 @@ class Shape:
     nested: tuple[str, ...]
     """Fields that may hold a record, a list or a map."""
     cuttable: frozenset[str]
+    apart: frozenset[str]
+    """Fields whose text is always kept apart."""
+    towards_apart: tuple[str, ...]
+    """Fields whose records have such a field, at any depth."""
     stable: tuple[str, ...]
 
 
@@ -72,6 +76,16 @@ def _work_out(kind: type[Message]) -> Shape:
         for name, parts in types.items()
         if not all(part in flat or get_origin(part) is Literal for part in parts)
     )
+    towards_apart = tuple(
+        name
+        for name in nested
+        if any(
+            shape_of(record).apart or shape_of(record).towards_apart
+            for record in _records_in(types[name])
+        )
+    )
+    cuttable = frozenset(name for name, parts in types.items() if Cut in parts)
+    assert cuttable.isdisjoint(towards_apart), "cut as a whole, it would take what is apart along"
     getter = attrgetter(*attributes.values())
     return Shape(
         names=tuple(attributes),
@@ -80,9 +94,22 @@ def _work_out(kind: type[Message]) -> Shape:
         attributes=attributes,
         texts=tuple(n for n, parts in types.items() if str in parts and n not in nested),
         nested=nested,
-        cuttable=frozenset(name for name, parts in types.items() if Cut in parts),
+        cuttable=cuttable,
+        apart=frozenset(
+            name for name, attribute in attributes.items() if is_marked(hints[attribute], APART)
+        ),
+        towards_apart=towards_apart,
         stable=tuple(wire_name(name) for name in stable_fields(kind)),
     )
+
+
+def _records_in(parts: tuple[Any, ...]) -> Iterator[type[Message]]:
+    """The classes of records among the types of a field, those in a list included."""
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, Message) and part is not Cut:
+            yield part
+        elif get_origin(part) is tuple:
+            yield from _records_in(members(get_args(part)[0]))
 
 
 def fields_of(message: Message, mask: Mask | None = None) -> dict[str, Any]:

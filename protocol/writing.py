@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.base import MAX_LINE_BYTES, MAX_TEXT_BYTES
-from protocol.cutting import Store, dumps, places
+from protocol.cutting import Store, dumps, holds_apart, places
 from protocol.errors import LineTooLong
 from protocol.hello import Entry
 from protocol.shapes import Mask, fields_of
@@ -29,7 +29,8 @@ def encode(entry: Entry, mask: Mask | None = None) -> bytes:
 
 
 def encode_fitting(entry: Entry, store: Store, mask: Mask | None = None) -> bytes:
-    """As `encode`, but what may be cut is cut until the line fits, the longest first.
+    """As `encode`, but what may be cut is cut until the line fits, the longest first, and what is
+    kept apart is cut in any case.
 
     A text keeps its beginning, `MAX_TEXT_BYTES` as written on the line and less if that is still
     too much; a list or a record is replaced as a whole. `store` gets the whole, masked: a text
@@ -39,11 +40,18 @@ def encode_fitting(entry: Entry, store: Store, mask: Mask | None = None) -> byte
         LineTooLong: nothing is left to cut.
         ValueError: as `encode`.
     """
-    line = _line(entry, mask)
-    if len(line) <= MAX_LINE_BYTES:
-        return line
+    if not holds_apart(entry.event):
+        line = _line(entry, mask)
+        if len(line) <= MAX_LINE_BYTES:
+            return line
     line_fields = _line_fields(entry, _scrubbing(mask))
     longest_first = sorted(places(entry.event, line_fields), key=lambda place: -place.size)
+    for place in longest_first:
+        if place.apart:
+            place.put_apart(store)
+    line = _as_line(line_fields)
+    if len(line) <= MAX_LINE_BYTES:
+        return line
     for room in (MAX_TEXT_BYTES, 1024, 256, 0):
         for place in longest_first:
             if place.size > room and place.cut(store, room):

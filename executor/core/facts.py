@@ -23,6 +23,10 @@ class FailureFacts:
     """What was under way: `connect`, `execute` (submission), `poll`, `fetch`, `close`."""
     retry_after_s: float | None = None
     """Seconds the server asked to wait (Retry-After)."""
+    cause: str | None = None
+    """The exception named as the cause, where the message does not say the same."""
+    stack: str | None = None
+    """The Java stack, as it came: of any length."""
 
 
 @dataclass(frozen=True, slots=True)

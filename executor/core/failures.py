@@ -17,6 +17,10 @@ from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN, Rule
 from protocol.base import MAX_TEXT_BYTES
 from protocol.events import ChoiceName, ErrorRecord, Retry, Severity
 
+MAX_CAUSE_BYTES = 300
+MAX_STACK_BYTES = 262_144
+"""Longest stack that is kept whole; one with a plan of thousands of nodes in it can be longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -88,6 +92,8 @@ def error_record(
         retry=failure.retry,
         retry_after_ms=round(facts.retry_after_s * 1000) if facts.retry_after_s else None,
         message=readable(facts.message),
+        cause=_line(facts.cause) if facts.cause else None,
+        stack=_enclosed(facts.stack) if facts.stack else None,
         file=path,
         line=line,
         position=facts.position,
@@ -115,6 +121,23 @@ def readable(message: str, limit: int = MAX_TEXT_BYTES) -> str:
     if len(data) <= limit:
         return text
     return data[: limit - len(_MORE)].decode("utf-8", "ignore") + _MORE.decode()
+
+
+def _line(cause: str) -> str:
+    return readable(" ".join(cause.split()), MAX_CAUSE_BYTES)
+
+
+def _enclosed(stack: str, limit: int = MAX_STACK_BYTES) -> str:
+    """A stack as it is kept: nothing a terminal would obey, and of a very long one both ends, for
+    what failed stands first and what caused it last.
+    """
+    text = _UNSHOWABLE.sub(_escaped, stack)
+    data = text.encode("utf-8")
+    if len(data) <= limit:
+        return text
+    half = limit // 2 - 32  # leaves room for the mark
+    head, tail = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
+    return f"{head}\n… {len(data) - 2 * half} bytes left out …\n{tail}"
 
 
 _MORE = " …".encode()

@@ -264,7 +264,7 @@ def _status(operation: Operation) -> Any:
     if operation.error is not None:
         response.sqlState = operation.error.sqlstate
         response.errorMessage = response.displayMessage = operation.error.text
-        response.diagnosticInfo = operation.error.text
+        response.diagnosticInfo = operation.stack
     return response
 
 

@@ -22,6 +22,7 @@ from executor.local.execution import Execution
 from executor.local.results import Result
 from executor.local.sent import Sent
 from executor.local.session import Session, timeout_of
+from executor.local.stacks import stack_of
 from executor.local.values import Value
 
 Work = Callable[[Execution], Result]
@@ -49,6 +50,8 @@ class Operation:
         self.session = session
         self.state = RUNNING
         self.error: SqlError | None = None
+        self.stack = ""
+        """Of the error, as a warehouse sends it."""
         self.result = Result()
         self.started_ms = int(time.time() * 1000)
         self.completed_ms = 0
@@ -85,7 +88,7 @@ class Operation:
             else:
                 state = FAILED
                 assert isinstance(found, SqlError)
-                self.error = found
+                self.error, self.stack = found, stack_of(found, exc)
         finally:
             self._execution.close()
             self.completed_ms = int(time.time() * 1000)

@@ -284,7 +284,9 @@ class Runner:
             case OpenSession(replay):
                 if self._worker is None:
                     warehouse = self._world.warehouse(self._deliver)
-                    self._worker = SessionWorker(warehouse, self._deliver, self._crashed_elsewhere)
+                    self._worker = SessionWorker(
+                        warehouse, self._deliver, self._crashed_elsewhere, self._world.mask
+                    )
                 self._worker.open([self._replayed(statement) for statement in replay])
             case CloseSession():
                 self._session().close()

@@ -33,6 +33,7 @@ from executor.core.inputs import (
     Submitted,
     Succeeded,
 )
+from executor.runtime.secrets import Masker
 from executor.warehouse.port import (
     READS,
     ConnectError,
@@ -68,6 +69,7 @@ class SessionWorker:
         warehouse: Warehouse,
         deliver: Callable[[Input], None],
         crashed: Callable[[BaseException], None],
+        mask: Masker,
     ) -> None:
         """`deliver` and `crashed` are never called from the thread that asks; the latter only for
         our defects.
@@ -75,6 +77,7 @@ class SessionWorker:
         self._warehouse = warehouse
         self._deliver = deliver
         self._crashed = crashed
+        self._mask = mask
         self._cancel = threading.Event()
         self._closed = threading.Event()
         self._session: Session | None = None
@@ -192,13 +195,13 @@ class SessionWorker:
         try:
             session = self._warehouse.open(self._cancel)
         except ConnectError as exc:
-            return SessionRefused(error_record(exc.facts, path=None, statement=None))
+            return SessionRefused(error_record(self._masked(exc), path=None, statement=None))
         try:
             for request in replay:
                 session.execute(request, submitted=_nobody, cancel=self._cancel)
         except StatementError as exc:
             session.close()
-            return SessionRefused(error_record(exc.facts, path=None, statement=None))
+            return SessionRefused(error_record(self._masked(exc), path=None, statement=None))
         self._session, opened = session, session.opened
         self._session_id = opened.session_id
         return SessionOpened(opened.session_id, _since(begun), opened.settings, len(replay))
@@ -248,7 +251,7 @@ class SessionWorker:
         try:
             result = self._session.execute(request, submitted=submitted, cancel=self._cancel)
         except StatementError as exc:
-            error = error_record(exc.facts, path=path, statement=planned, critical=critical)
+            error = error_record(self._masked(exc), path=path, statement=planned, critical=critical)
             return Failed(
                 statement=request.statement,
                 elapsed_ms=_since(begun),
@@ -275,6 +278,11 @@ class SessionWorker:
         self._warehouse.close()
         self._closed.set()
         return SessionClosed(self._session_id if session else None, _since(begun))
+
+    def _masked(self, exc: ConnectError | StatementError) -> FailureFacts:
+        """The facts without secrets. A record shortens them, and who masks half a secret?"""
+        masked: FailureFacts = self._mask.masked(exc.facts)
+        return masked
 
 
 def _not_opened() -> Input:

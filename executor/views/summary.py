@@ -100,6 +100,7 @@ def text_of(status: dict[str, Any]) -> str:
         (2, _loops(status)),
         *((0, line) for line in _asked(status)),
         (2, _error_line(status)),
+        (4, _cause_line(status)),
         (1, _remark(status)),
         (0, f"next: {status['next']}"),
     ]
@@ -172,6 +173,7 @@ def _error(error: dict[str, Any] | None) -> dict[str, Any] | None:
     return {
         "class": text(error.get("class")),
         "message": text(error.get("message"), 500),
+        "cause": text(error.get("cause"), 300) or None,
         "statement": text(error.get("statement")) or None,
         "file": text(error.get("file"), 160) or None,
         "line": whole(error.get("line")),
@@ -254,6 +256,11 @@ def _error_line(status: dict[str, Any]) -> str:
     place = f" ({error['file']}, line {error['line']})" if error["file"] and error["line"] else ""
     message = error["message"].removeprefix(f"[{error['class']}] ")
     return f"last error: {error['class']}: {text(message, 160)}{place}"
+
+
+def _cause_line(status: dict[str, Any]) -> str:
+    cause = (status["error"] or {}).get("cause")
+    return f"caused by {text(cause, 160)}" if cause else ""
 
 
 def _remark(status: dict[str, Any]) -> str:

@@ -166,7 +166,12 @@ def _prompt(event: ErrorPrompt) -> list[str]:
 
 def _error(error: ErrorRecord) -> list[str]:
     place = f" ({shown(error.file)}, line {error.line})" if error.file and error.line else ""
-    return [f"{shown(error.message)}{place}", f"→ {shown(error.suggestion)}"]
+    lines = [f"{shown(error.message)}{place}"]
+    if error.cause is not None:
+        lines.append(f"caused by {shown(error.cause)}")
+    if isinstance(error.stack, Cut) and error.stack.ref:
+        lines.append(f"stack: {shown(error.stack.ref)} ({error.stack.bytes} bytes)")
+    return [*lines, f"→ {shown(error.suggestion)}"]
 
 
 def _summary(event: RunFinished) -> list[str]:

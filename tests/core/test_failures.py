@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.core.facts import FailureFacts
-from executor.core.failures import classify, error_record, fingerprint, readable
+from executor.core.failures import (
+    MAX_CAUSE_BYTES,
+    MAX_STACK_BYTES,
+    classify,
+    error_record,
+    fingerprint,
+    readable,
+)
 from executor.core.taxonomy import BY_SQLSTATE, RULES, UNKNOWN
 from protocol.events import PlannedStatement
 
@@ -200,6 +207,34 @@ def test_the_fingerprint_depends_on_place_and_class_alone() -> None:
 def test_a_java_stack_is_left_out() -> None:
     text = "[X] Failed.\n\tat org.apache.spark.Foo.bar(Foo.scala:1)\n\tat java.lang.Thread.run(T:1)"
     assert readable(text) == "[X] Failed."
+
+
+def test_a_cause_stands_on_one_short_line() -> None:
+    facts = FailureFacts("X_Y", "Job aborted.", cause="a.B: [C_D]\t" + "é" * 1000 + "\r\x1b[31m")
+    cause = error_record(facts, path=None, statement=None).cause
+    assert cause is not None
+    assert cause.startswith("a.B: [C_D] éé")
+    assert cause.endswith(" …")
+    assert len(cause.encode()) <= MAX_CAUSE_BYTES
+
+
+def test_a_stack_is_kept_whole_with_nothing_a_terminal_would_obey() -> None:
+    facts = FailureFacts("X_Y", "no", stack="a.B: \x1b[31m\n\tat c.D(E.java:1)\nCaused by: f.G")
+    record = error_record(facts, path=None, statement=None)
+    assert record.stack == "a.B: \\x1b[31m\n\tat c.D(E.java:1)\nCaused by: f.G"
+
+
+def test_of_a_stack_of_a_megabyte_both_ends_are_kept_and_it_says_so() -> None:
+    stack = "a.B: first\n" + "\tat é.D(E.java:1)\n" * 50_000 + "Caused by: f.G: last"
+    kept = error_record(FailureFacts("X_Y", "no", stack=stack), path=None, statement=None).stack
+    assert isinstance(kept, str)
+    assert len(kept.encode()) <= MAX_STACK_BYTES
+    head, _, rest = kept.partition("\n… ")
+    said, _, tail = rest.partition(" bytes left out …\n")
+    assert stack.startswith(head)
+    assert stack.endswith(tail)
+    assert tail.endswith("Caused by: f.G: last")
+    assert len(stack.encode()) - len(head.encode()) - len(tail.encode()) - int(said) in range(4)
 
 
 def test_what_a_terminal_would_obey_is_escaped() -> None:

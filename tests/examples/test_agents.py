@@ -147,7 +147,7 @@ def test_the_agent_is_given_verbs_that_exist_and_commands_that_can_be_understood
 
 def test_the_agent_is_told_of_choices_and_exit_codes_that_exist() -> None:
     first_words = set(re.findall(r"^(?:\| |- )`(\w+)`", AGENT, re.MULTILINE))
-    assert first_words == set(get_args(ChoiceName)) - {"check"}
+    assert first_words == set(get_args(ChoiceName))
     before = r"(?:^\| |exit code |Exit code |code: |; )"
     codes = {int(code) for code in re.findall(rf"{before}(\d+)\b", AGENT, re.MULTILINE)}
     assert codes == {0, 2, 4, 5, 7, 12, 20, 21, 22, 23, 75}

@@ -95,6 +95,32 @@ def test_table_names_in_messages_are_complete_and_in_backticks(run: Any, schema:
         run("SELECT * FROM nosuch")
 
 
+def stack_of(run: Any, sql: str) -> str:
+    with pytest.raises(ServerOperationError) as caught:
+        run(sql)
+    stack: str = caught.value.context["diagnostic-info"]
+    return stack
+
+
+@pytest.mark.parametrize(
+    ("sql", "cause"),
+    [
+        ("SELECT * FROM nosuch", "org.apache.spark.sql.AnalysisException: [TABLE_OR_VIEW"),
+        (
+            "SELECT CAST('x' AS INT)",
+            "duckdb.ConversionException: Conversion Error: Could not",
+        ),
+    ],
+)
+def test_an_error_has_a_java_stack_with_its_cause(run: Any, sql: str, cause: str) -> None:
+    stack = stack_of(run, sql)
+    first, *lines = stack.splitlines()
+    assert first.startswith("org.apache.hive.service.cli.HiveSQLException: Error running query: [")
+    (caused,) = (line for line in lines if not line.startswith("\t"))
+    assert caused.startswith(f"Caused by: {cause}")
+    assert stack == stack_of(run, sql)
+
+
 def test_a_table_name_never_reaches_python_variables_or_files(run: Any) -> None:
     for name in ("sys", "t", "`/etc/passwd`", "`data.csv`"):
         with pytest.raises(ServerOperationError, match="TABLE_OR_VIEW_NOT_FOUND"):

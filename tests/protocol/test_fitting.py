@@ -22,11 +22,13 @@ from protocol.events import (
     PlannedFile,
     PlanWarning,
     RunFinished,
+    StatementFinished,
     TableRows,
     Warned,
 )
+from protocol.hello import Entry
 from protocol.log import ArtifactDamaged, resolve
-from tests.protocol.strategies import TEXTS
+from tests.protocol.strategies import ANY_ENTRY, TEXTS
 from tests.protocol.test_codec import ERROR, entry_of, finished
 
 SECRET = "dapi-0123456789"
@@ -180,6 +182,88 @@ def test_whatever_was_cut_comes_back_whole(
     run_dir = tmp_path_factory.mktemp("run")
     artifacts.write(run_dir)
     assert resolve(decode(line), run_dir) == entry_of(event)
+
+
+# --- what is kept apart -----------------------------------------------------------------------
+
+
+def failed(stack: str) -> StatementFinished:
+    """A `statement_finished` whose error has a stack."""
+    return StatementFinished(
+        statement="f1.s1",
+        status="failed",
+        elapsed_ms=1,
+        query_id=None,
+        rows=None,
+        value=None,
+        metrics=None,
+        error=replace(ERROR, stack=stack),
+        outcome="not_committed",
+        evidence="",
+    )
+
+
+def stack_in(line: bytes) -> Any:
+    """The stack as it stands on the line."""
+    return json.loads(line)["error"]["stack"]
+
+
+@pytest.mark.parametrize("stack", ["", "X", "a.B: é\n\tat c.D(E.java:1)", "s" * 200_000])
+def test_a_stack_is_kept_apart_whatever_its_length(stack: str, tmp_path: Path) -> None:
+    artifacts = Artifacts()
+    line = encode_fitting(entry_of(failed(stack)), artifacts)
+    ((ref, whole),) = artifacts.kept.items()
+    assert whole == stack.encode()
+    assert stack_in(line) == {"text": "", "truncated": True, "bytes": len(whole), "ref": ref}
+    artifacts.write(tmp_path)
+    assert resolve(decode(line), tmp_path) == entry_of(failed(stack))
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY_ENTRY)
+def test_no_event_has_a_stack_on_its_line(entry: Entry) -> None:
+    line = json.loads(encode_fitting(entry, artifact_ref))
+    error = line.get("error") or {}
+    assert not isinstance(error.get("stack"), str)
+
+
+def test_the_rest_of_a_line_with_a_stack_stays_as_it_is() -> None:
+    event = finished(error=replace(ERROR, stack="s" * 50_000))
+    found = decode(encode_fitting(entry_of(event), Artifacts())).event
+    assert isinstance(found, RunFinished)
+    assert found.error is not None
+    assert isinstance(found.error.stack, Cut)
+    assert replace(found, error=replace(found.error, stack=None)) == finished(error=ERROR)
+
+
+def test_a_line_that_is_too_long_beside_its_stack_is_cut_too() -> None:
+    event = finished(error=replace(ERROR, message="m" * 20_000, stack="s" * 20_000))
+    artifacts = Artifacts()
+    found = decode(encode_fitting(entry_of(event), artifacts)).event
+    assert isinstance(found, RunFinished)
+    assert found.error is not None
+    assert isinstance(found.error.message, Cut)
+    assert len(found.error.message.text) == MAX_TEXT_BYTES
+    assert len(artifacts.kept) == 2
+
+
+def test_secrets_are_taken_out_of_a_stack_before_it_is_kept() -> None:
+    artifacts = Artifacts()
+    line = encode_fitting(entry_of(failed(f"Caused by: {SECRET}\udce9")), artifacts, masked)
+    assert list(artifacts.kept.values()) == ["Caused by: ***�".encode()]
+    assert stack_in(line)["bytes"] == len("Caused by: ***�".encode())
+
+
+def test_where_nothing_can_be_kept_a_stack_is_left_out() -> None:
+    line = encode_fitting(entry_of(failed("s" * 200_000)), lambda data, suffix: "")
+    assert stack_in(line) == {"text": "", "truncated": True, "bytes": 200_000, "ref": ""}
+
+
+def test_a_stack_that_is_missing_is_named(tmp_path: Path) -> None:
+    line = encode_fitting(entry_of(failed("X")), Artifacts())
+    with pytest.raises(ArtifactDamaged, match="is missing") as caught:
+        resolve(decode(line), tmp_path)
+    assert caught.value.ref == stack_in(line)["ref"]
 
 
 # --- reading back -----------------------------------------------------------------------------

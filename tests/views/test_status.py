@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.core.inputs import DeadlinePassed
+from executor.core.effects import Execute
+from executor.core.inputs import DeadlinePassed, Failed
 from executor.views.brief import line_of
 from executor.views.status import Fold, RunState, head_of, state_of
 from executor.views.summary import MAX_BYTES, next_command, one_line, summary, text_of
@@ -182,3 +184,16 @@ def test_a_beginning_of_a_line_or_a_damaged_one_is_counted_and_passed_over() -> 
     fold.take(b"")
     assert fold.damaged == 1
     assert state_of(fold, alive=True, silent_ms=0) == "waiting"
+
+
+def test_the_cause_of_the_last_error_is_told_where_there_is_room() -> None:
+    def fails(executed: Execute) -> Failed:
+        told = replace(failure(executed).error, cause="a.B: disk full", stack="a.C: no\n\tat d.E")
+        return replace(failure(executed), error=told)
+
+    told = status(folded(Drive(plan(file(1)), fails)), "waiting")
+    assert told["error"]["cause"] == "a.B: disk full"
+    assert "caused by a.B: disk full" in text_of(told)
+    told["next"] += "x" * (MAX_BYTES - len(text_of(told)))
+    assert "caused by" not in text_of(told)
+    assert "last error" in text_of(told)

@@ -52,6 +52,38 @@ def test_the_place_counts_from_one() -> None:
         assert (facts.line, facts.position, facts.sqlstate) == (3, 1, "42601")
 
 
+HEAD = "org.apache.hive.service.cli.HiveSQLException: Error running query: [A_B] It failed."
+FRAMES = "\tat a.b.C$.d(E.scala:1)\n\tat f.G.run(H.java:2)"
+
+
+@pytest.mark.parametrize(
+    ("beneath", "cause"),
+    [
+        ("", None),
+        ("Caused by: i.J: [A_B] It failed. SQLSTATE: 42P01; line 1 pos 2;", None),
+        ("Caused by: i.J: [A_B] It failed. SQLSTATE: 42P01; line 1 pos 2;\n'Project [x]", None),
+        ("Caused by: i.J: disk full\n\tat k.L(M.java:3)\n\t... 2 more", "i.J: disk full"),
+        ("Caused by: i.J: disk full\nand more\nCaused by: n.O: no", "i.J: disk full"),
+        ("Caused by: java.lang.NullPointerException", "java.lang.NullPointerException"),
+        ("\tCaused by: i.J: of what was suppressed\r", "i.J: of what was suppressed"),
+    ],
+)
+def test_the_first_cause_is_told_where_the_message_does_not_say_it(
+    beneath: str, cause: str | None
+) -> None:
+    stack = f"{HEAD}\n{FRAMES}\n{beneath}"
+    text = "[A_B] It failed. SQLSTATE: 42P01; line 1 pos 2"
+    facts = facts_of(ServerOperationError(text, {"diagnostic-info": stack}), during="poll")
+    assert (facts.cause, facts.stack, facts.message) == (cause, stack, text)
+
+
+@pytest.mark.parametrize("stack", [None, "", "[A_B] It failed.\n"])
+def test_where_there_is_no_stack_none_is_kept(stack: str | None) -> None:
+    failed = ServerOperationError("[A_B] It failed.", {"diagnostic-info": stack})
+    facts = facts_of(failed, during="poll")
+    assert (facts.cause, facts.stack) == (None, None)
+
+
 @pytest.mark.parametrize("during", ["execute", "poll", "fetch"])
 def test_a_broken_connection_leaves_a_write_unknown(during: str) -> None:
     for exc in (BROKEN, SILENT):

@@ -302,7 +302,10 @@ def test_a_stage_failure_is_known_by_what_caused_it(
     endpoint.answers[INSERT] = Answer(
         states=(FAILED,), error="Job aborted due to stage failure: Task 1", stack=stack
     )
-    assert failure(session, request()).facts.error_class == "DIVIDE_BY_ZERO"
+    facts = failure(session, request()).facts
+    assert facts.error_class == "DIVIDE_BY_ZERO"
+    assert facts.cause == "Y: [DIVIDE_BY_ZERO] Division"
+    assert facts.stack == stack
 
 
 def test_a_statement_the_warehouse_refuses_has_not_committed(

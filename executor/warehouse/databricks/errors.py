@@ -12,7 +12,8 @@ Theory. An error reaches us in one of four shapes:
   other case the request may have been executed.
 
 Class, SQLSTATE and place stand in the text, as `[CLASS] message SQLSTATE: 42P01; line 1 pos 14`;
-the connector drops the fields of the protocol that hold them. `pos` counts from 0.
+the connector drops the fields of the protocol that hold them. `pos` counts from 0. Beside the text
+a `ServerOperationError` carries the Java stack, which may name a cause that the text does not.
 
 Importing this module imports urllib3 and the light part of the connector.
 """
@@ -48,7 +49,11 @@ _CLASS = re.compile(
     r"(?:^|Exception:\s|running query:\s)\s*\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]", re.MULTILINE
 )
 _BARE_CLASS = re.compile(r"^\s*(?:[\w.]+Exception:\s*)?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?=:|$)")
-_CAUSE = re.compile(r"^\s*Caused by:.*?\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]", re.MULTILINE)
+_CAUSE = re.compile(r"^\s*Caused by: (.+)$", re.MULTILINE)
+_CLASS_OF_CAUSE = re.compile(
+    r"^\s*Caused by:.*?\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]", re.MULTILINE
+)
+_EXCEPTION = re.compile(r"^[\w.$]+: ")
 _SQLSTATE = re.compile(r"SQLSTATE:\s*([0-9A-Z]{5})\b")
 _PLACE = re.compile(r"\bline (\d+),? pos(?:ition)? (\d+)")
 _STATUS_IN_TEXT = re.compile(r"\btoo many (\d{3}) error responses")
@@ -61,11 +66,7 @@ def facts_of(exc: BaseException, *, during: str, query_id: str | None = None) ->
     if isinstance(exc, ServerOperationError | DatabaseError) and not isinstance(exc, RequestError):
         facts = facts_in_text(_message(exc), during=during, query_id=query_id)
         stack = (getattr(exc, "context", None) or {}).get("diagnostic-info")
-        if facts.error_class is None and isinstance(stack, str):
-            # "Job aborted due to stage failure" wraps the error that explains it
-            cause = _CAUSE.search(stack)
-            facts = replace(facts, error_class=cause.group(1) if cause else None)
-        return facts
+        return _with_stack(facts, stack) if isinstance(stack, str) else facts
     if isinstance(exc, RequestError):
         return _request_facts(exc, during=during, query_id=query_id)
     status = _STATUS_IN_TEXT.search(str(exc))
@@ -101,6 +102,23 @@ def facts_in_text(
         position=int(place.group(2)) + 1 if place else None,
         query_id=query_id,
         during=during,
+    )
+
+
+def _with_stack(facts: FailureFacts, stack: str) -> FailureFacts:
+    if stack.strip() in ("", facts.message.strip()):
+        return facts
+    cause = _CAUSE.search(stack)
+    named = cause.group(1).strip() if cause else ""
+    # after the name of the exception, and without what joins it to a plan
+    said = _EXCEPTION.sub("", named).rstrip(" ;")
+    # "Job aborted due to stage failure" wraps the error that explains it
+    found = _CLASS_OF_CAUSE.search(stack) if facts.error_class is None else None
+    return replace(
+        facts,
+        error_class=found.group(1) if found else facts.error_class,
+        cause=None if said in facts.message else named,
+        stack=stack,
     )
 
 
