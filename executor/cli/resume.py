@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from executor.cli.parser import Parser, UsageError
 from executor.cli.process import (
@@ -22,6 +24,7 @@ from executor.cli.process import (
     keep_signals,
     take_secrets,
 )
+from executor.cli.run import add_flags
 from executor.cli.run import parser as run_parser
 from executor.runtime.find import RunNotFound, find, run_root
 from executor.runtime.rundir import RunDirectory, is_alive
@@ -31,43 +34,20 @@ from protocol.exit_codes import USAGE
 
 def main(argv: Sequence[str]) -> int:
     """Runs the verb. Ends the process itself, as `dwx run` does."""
-    flags = Parser(
-        prog="dwx resume",
-        description=__doc__,
-        epilog="Further flags are those of dwx run: --prompt-timeout, --stdout, ...",
-    )
-    flags.add_argument("run", metavar="RUN", nargs="?", help="id, prefix or directory of the run")
-    flags.add_argument("--run-root", type=Path, metavar="PATH")
-    flags.add_argument(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="SPEC",
-        help="as for dwx run; what the run was started with is not repeated",
-    )
-    args, more = flags.parse_known_args(argv)
-    more += [word for spec in args.fault for word in ("--fault", spec)]
+    given = parser().parse_args(argv)
     early_signals = keep_signals()
     try:
-        path = find(run_root(args.run_root), args.run)
+        path = find(run_root(getattr(given, "run_root", None)), given.run)
         log, begun_with = _read(path)
     except (RunNotFound, CannotResume) as exc:
         raise UsageError(str(exc)) from exc
-    # the run it was started with may have been detached; this process is what it says itself
-    command = [one for one in (*begun_with, *more) if one != "--detach"]
-    run_args = run_parser().parse_args(command)
-    given_now = run_parser().parse_args([str(run_args.directory), *more])
-    # the policy given before is in the record; only one that is given now is read
-    run_args.policy = given_now.policy
-    # what went wrong before has gone wrong: only what is asked for now is rehearsed
-    run_args.fault = given_now.fault
-    run_args.detach = "--detach" in more
-    token, detached = take_secrets(run_args, argv)
+    args = _merged(run_parser().parse_args(begun_with), given)
+    token, detached = take_secrets(args, argv)
     closed = fill_closed_descriptors()
     wire = own_stdout()
     if detached:
-        os._exit(detach("resume", argv, wire, run_args.token_fd))
-    process = Process(run_args, command, wire, token, shown=STDOUT not in closed)
+        os._exit(detach("resume", argv, wire, args.token_fd))
+    process = Process(args, argv, wire, token, shown=STDOUT not in closed, verb="resume")
     directory = RunDirectory(log.folding.state.run, path)
     try:
         code = process.resume(directory, log, early_signals, read_stdin=STDIN not in closed)
@@ -77,6 +57,27 @@ def main(argv: Sequence[str]) -> int:
     if sys.stderr is not None:  # closed by whoever started us
         sys.stderr.flush()
     os._exit(code)
+
+
+def parser() -> Parser:
+    """The flags of `dwx resume`: those of `dwx run`, and what is not given is not there."""
+    flags = Parser(prog="dwx resume", description=__doc__)
+    flags.add_argument("run", metavar="RUN", nargs="?", help="id, prefix or directory of the run")
+    add_flags(flags)
+    for action in flags._actions:
+        if action.dest not in ("run", "help"):
+            action.default = SUPPRESS
+    return flags
+
+
+def _merged(begun: Namespace, given: Namespace) -> Namespace:
+    """The flags the run was started with, and over them what is given now."""
+    # a policy given before is in the record; what went wrong before has gone wrong; and a process
+    # that was detached then says now what it is itself
+    afresh: dict[str, Any] = {"policy": None, "fault": [], "detach": False}
+    merged = Namespace(**{**vars(begun), **afresh, **vars(given)})
+    merged.var = [*begun.var, *getattr(given, "var", [])]
+    return merged
 
 
 def _read(path: Path) -> tuple[Interrupted, list[str]]:

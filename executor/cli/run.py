@@ -50,12 +50,17 @@ def parser() -> Parser:
         description="Runs a directory of Databricks SQL: events on stdout, decisions on stdin.",
     )
     flags.add_argument("directory", metavar="DIR", type=Path, help="directory with the SQL files")
+    add_flags(flags)
+    return flags
+
+
+def add_flags(flags: Parser) -> None:
+    """Everything but the directory: what `dwx run` and `dwx resume` take."""
     add_place(flags)
     what = add_workflow(flags)
     _add_execution(what)
     talk = add_talk(flags)
     _add_decisions(talk)
-    return flags
 
 
 def add_place(flags: Parser) -> None:
