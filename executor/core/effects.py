@@ -80,6 +80,7 @@ class CheckCommit:
     target: str | None
     renames: str | None
     attempt: int
+    sent: datetime
     query_id: str | None
     version: int | None
     repeatable: bool

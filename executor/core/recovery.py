@@ -50,6 +50,7 @@ def check(turn: Turn, checking: Checking) -> None:
             target=planned.target,
             renames=planned.renames,
             attempt=executing.attempt,
+            sent=executing.sent,
             query_id=executing.query_id,
             version=executing.version,
             repeatable=planned.idempotent,

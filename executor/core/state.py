@@ -105,6 +105,8 @@ class Executing:
     task: Task
     statement: str
     attempt: int
+    sent: datetime
+    """When it was announced; it was sent at once."""
     version: int | None = None
     """The target's newest version before, where it was looked up."""
     query_id: str | None = None

@@ -63,7 +63,9 @@ def send(turn: Turn, task: Task, version: int | None) -> None:
     attempt = turn.state.attempts.get(planned.id, 0) + 1
     turn.set(
         attempts={**turn.state.attempts, planned.id: attempt},
-        phase=Executing(task=task, statement=planned.id, attempt=attempt, version=version),
+        phase=Executing(
+            task=task, statement=planned.id, attempt=attempt, sent=turn.at, version=version
+        ),
     )
     turn.emit(
         StatementStarted(

@@ -42,9 +42,18 @@ def answer(method: str, target: str, statements: Iterable[Operation]) -> Reply:
 
 def _listed(asked: dict[str, list[str]], statements: Iterable[Operation]) -> dict[str, Any]:
     wanted = asked.get("filter_by.statement_ids")
+    since = int(asked.get("filter_by.query_start_time_range.start_time_ms", ["0"])[0])
     most = min(int(asked.get("max_results", [str(MOST_RESULTS)])[0]), MOST_RESULTS)
-    found = [one for one in statements if wanted is None or str(one.id) in wanted]
-    return {"res": [_entry(one) for one in found[:most]], "has_next_page": len(found) > most}
+    first = int(asked.get("page_token", ["0"])[0])
+    found = [
+        one
+        for one in statements
+        if one.started_ms >= since and (wanted is None or str(one.id) in wanted)
+    ]
+    page: dict[str, Any] = {"res": [_entry(one) for one in found[first : first + most]]}
+    if len(found) > first + most:
+        return {**page, "has_next_page": True, "next_page_token": str(first + most)}
+    return {**page, "has_next_page": False}
 
 
 def _entry(operation: Operation) -> dict[str, Any]:

@@ -355,6 +355,7 @@ class Runner:
             run=self._state.run,
             statement=effect.statement,
             attempt=effect.attempt,
+            sent=effect.sent,
             kind=effect.kind,
             target=effect.target,
             renames=effect.renames,

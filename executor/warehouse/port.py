@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Event
 from typing import Literal, Protocol
 
@@ -58,6 +59,8 @@ class Write:
     run: str
     statement: str
     attempt: int
+    sent: datetime
+    """When, by our clock."""
     kind: StatementKind
     target: str | None
     renames: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 import pytest
@@ -12,6 +13,7 @@ from executor.local.service import LocalWarehouse
 from executor.warehouse.databricks.query_history import QueryHistory
 from tests.local.client import connect
 
+NOW = datetime.now(UTC)
 TAGS = {"run": "r-test22", "statement": "f1.s1", "attempt": "1"}
 
 
@@ -27,12 +29,25 @@ def test_a_statement_is_found_by_its_tags_and_by_its_id(shared: LocalWarehouse) 
         cursor.execute("SELECT 1", query_tags=TAGS)
         query_id = cursor.query_id
         cursor.execute("SELECT 2", query_tags={**TAGS, "attempt": "2"})
-    found, answered = queries(shared).by_tags(TAGS)
+    found, answered = queries(shared).by_tags(TAGS, NOW)
     assert answered
     assert found is not None
     assert (found.query_id, found.course) == (query_id, "finished")
     assert queries(shared).by_id(query_id) == found
-    assert queries(shared).by_tags({**TAGS, "attempt": "3"}) == (None, True)
+    assert queries(shared).by_tags({**TAGS, "attempt": "3"}, NOW) == (None, True)
+
+
+def test_a_statement_is_found_behind_many_others_and_not_before_its_time(
+    shared: LocalWarehouse,
+) -> None:
+    with connect(shared) as connection, connection.cursor() as cursor:
+        tags = {**TAGS, "attempt": "6"}
+        cursor.execute("SELECT 1", query_tags=tags)
+        for _ in range(120):  # more than the embedded warehouse lists on a page
+            cursor.execute("SELECT 2")
+    found, _ = queries(shared).by_tags(tags, NOW)
+    assert found is not None
+    assert queries(shared).by_tags(tags, NOW + timedelta(hours=1)) == (None, True)
 
 
 def test_a_statement_that_failed_says_so(shared: LocalWarehouse) -> None:
@@ -42,7 +57,7 @@ def test_a_statement_that_failed_says_so(shared: LocalWarehouse) -> None:
         pytest.raises(DatabaseError, match="TABLE_OR_VIEW_NOT_FOUND"),
     ):
         cursor.execute("SELECT * FROM nowhere", query_tags={**TAGS, "attempt": "4"})
-    found, _ = queries(shared).by_tags({**TAGS, "attempt": "4"})
+    found, _ = queries(shared).by_tags({**TAGS, "attempt": "4"}, NOW)
     assert found is not None
     assert found.course == "failed"
 
@@ -52,7 +67,7 @@ def test_a_statement_is_cancelled_by_its_id(shared: LocalWarehouse) -> None:
     with connect(shared) as connection, connection.cursor() as cursor:
         tags = {**TAGS, "attempt": "5"}
         cursor.execute_async(endless, query_tags=tags)
-        found, _ = queries(shared).by_tags(tags)
+        found, _ = queries(shared).by_tags(tags, NOW)
         assert found is not None
         assert found.course == "running"
         queries(shared).cancel(found.query_id)
@@ -63,6 +78,6 @@ def test_a_statement_is_cancelled_by_its_id(shared: LocalWarehouse) -> None:
 
 
 def test_whoever_has_no_token_gets_no_answer(shared: LocalWarehouse) -> None:
-    assert queries(shared, token="another").by_tags(TAGS) == (None, False)
+    assert queries(shared, token="another").by_tags(TAGS, NOW) == (None, False)
     address = f"http://{shared.host}:{shared.port}/api/2.0/sql/history/queries"
     assert requests.get(address, timeout=10).status_code == 401

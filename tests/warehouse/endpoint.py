@@ -87,6 +87,8 @@ class Endpoint:
         self.query_ids: list[str] = []
         self.queries: list[dict[str, Any]] | None = None
         """The query history, newest first; `None`: it may not be read."""
+        self.more_queries = False
+        """Every page of the query history says that there is a further one."""
         self.looks: list[str] = []
         """What was asked of the query history: method and path with its parameters."""
         self.port = 0
@@ -216,7 +218,7 @@ def running(endpoint: Endpoint) -> Iterator[Endpoint]:
             if endpoint.queries is None:
                 self._answer(403, {})
             else:
-                listed = {"res": endpoint.queries, "has_next_page": False}
+                listed = {"res": endpoint.queries, "has_next_page": endpoint.more_queries}
                 self._answer(200, {"Content-Type": "application/json"}, json.dumps(listed).encode())
 
         def _answer(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:

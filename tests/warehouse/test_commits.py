@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import Any
 
@@ -21,6 +22,7 @@ from executor.warehouse.port import StatementError, Write
 from protocol.events import Outcome, RowCounts, StatementKind
 from tests.warehouse.endpoint import Endpoint, running
 
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 OURS = "0a1b2c3d-0000-4000-8000-000000000001"
 History = Callable[[str, int], list[HistoryEntry]]
 
@@ -40,6 +42,18 @@ def tables(**versions: list[tuple[int, str | None]]) -> History:
         ]
 
     return history
+
+
+def test_a_query_history_without_end_proves_nothing_about_what_it_has_not_shown(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.queries = [query("FINISHED", "another", attempt="2")]
+    endpoint.more_queries = True
+    try:
+        lost_and_unnamed = lost(7, query_id=None, over=False)
+        assert outcome(tables(t=[(7, "x")]), endpoint, lost_and_unnamed) == "unknown"
+    finally:
+        endpoint.more_queries = False
 
 
 def test_rows_of_a_write_that_was_lost_come_from_its_version(endpoint: Endpoint) -> None:
@@ -84,7 +98,7 @@ def lost(
 ) -> Write:
     renames = "t_tmp" if kind == "rename" else None
     return Write(
-        "r-test22", "f2.s1", 1, kind, "t", renames, query_id, version, repeatable, over, wait
+        "r-test22", "f2.s1", 1, NOW, kind, "t", renames, query_id, version, repeatable, over, wait
     )
 
 

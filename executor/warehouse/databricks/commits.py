@@ -97,7 +97,7 @@ def _in_query_history(
         if write.query_id is not None:
             found, answered = sources.queries.by_id(write.query_id), True
         else:
-            found, answered = sources.queries.by_tags(tags)
+            found, answered = sources.queries.by_tags(tags, write.sent)
         now = monotonic()
         is_running = found is not None and found.course == "running"
         may_come = found is None and answered and now - begun < patience

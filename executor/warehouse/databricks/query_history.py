@@ -15,15 +15,19 @@ https://docs.databricks.com/api/workspace/statementexecution/cancelexecution.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 PATH = "/api/2.0/sql/history/queries"
 CANCEL_PATH = "/api/2.0/sql/statements/{id}/cancel"
 TIMEOUTS_S = (5.0, 10.0)
 """For connecting, and for an answer, in seconds."""
-MOST_RESULTS = 100
+PAGE = "500"
+MOST_PAGES = 20
+CLOCKS_DIFFER_BY = timedelta(minutes=15)
+"""How far the warehouse's clock and ours may be apart."""
 
 Course = Literal["running", "finished", "failed", "cancelled"]
 _COURSES: Mapping[str, Course] = {
@@ -55,32 +59,51 @@ class QueryHistory:
 
     def by_id(self, query_id: str) -> Found | None:
         """The statement with this id; `None` without an answer, or if it is not there (yet)."""
-        for entry in self._list({"filter_by.statement_ids": query_id}) or ():
-            found = _found(entry)
-            if found is not None and found.query_id == query_id:
-                return found
+        for page in self._pages({"filter_by.statement_ids": query_id}):
+            for entry in page or ():
+                found = _found(entry)
+                if found is not None and found.query_id == query_id:
+                    return found
         return None
 
-    def by_tags(self, tags: Mapping[str, str]) -> tuple[Found | None, bool]:
-        """The latest statement on this warehouse with these query tags, and whether the history
-        gave an answer at all.
+    def by_tags(self, tags: Mapping[str, str], sent: datetime) -> tuple[Found | None, bool]:
+        """The latest statement on this warehouse with these query tags, and whether that it is not
+        there means anything: only if everything was listed since it was `sent`.
         """
-        listed = self._list({"filter_by.warehouse_ids": self._warehouse})
-        for entry in listed or ():
-            if tags.items() <= _tags(entry).items():
-                return _found(entry), True
-        return None, listed is not None
+        since = int((sent - CLOCKS_DIFFER_BY).timestamp() * 1000)
+        filters = {
+            "filter_by.warehouse_ids": self._warehouse,
+            "filter_by.query_start_time_range.start_time_ms": str(since),
+        }
+        for page in self._pages(filters):
+            if page is None:
+                return None, False
+            for entry in page:
+                if tags.items() <= _tags(entry).items():
+                    return _found(entry), True
+        return None, True
 
     def cancel(self, query_id: str) -> None:
         """Asks the warehouse to cancel a statement; best effort."""
         self._request("POST", CANCEL_PATH.format(id=query_id), {})
 
-    def _list(self, filters: Mapping[str, str]) -> list[Mapping[str, Any]] | None:
-        answer = self._request("GET", PATH, {"max_results": str(MOST_RESULTS), **filters})
-        listed = answer.get("res", []) if answer is not None else None
-        if not isinstance(listed, list):
-            return None
-        return [entry for entry in listed if isinstance(entry, dict)]
+    def _pages(self, filters: Mapping[str, str]) -> Iterator[list[Mapping[str, Any]] | None]:
+        """The statements that pass the filters, newest first, page by page; `None` where there is
+        no answer, or no end.
+        """
+        token: object = None
+        for _ in range(MOST_PAGES):
+            turned = {"page_token": token} if isinstance(token, str) else {}
+            answer = self._request("GET", PATH, {"max_results": PAGE, **filters, **turned})
+            listed = answer.get("res", []) if answer is not None else None
+            if answer is None or not isinstance(listed, list):
+                yield None
+                return
+            yield [entry for entry in listed if isinstance(entry, dict)]
+            token = answer.get("next_page_token")
+            if not answer.get("has_next_page"):
+                return
+        yield None
 
     def _request(
         self, method: str, path: str, parameters: Mapping[str, str]
