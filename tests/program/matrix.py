@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from databricks import sql
-
 from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
 from protocol.log import read_entries, resolve
 from tests.examples.reference import checksum
+from tests.local.client import connect
 from tests.program.dwx import Ended, dwx
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "identity_unification"
@@ -92,17 +91,7 @@ class Told:
 
 def tables_of(warehouse: LocalWarehouse, schema: str) -> dict[str, tuple[int, str]]:
     """Every table with its rows and checksum, as any client reads them."""
-    with (
-        sql.connect(
-            server_hostname=warehouse.host,
-            http_path=warehouse.http_path,
-            access_token=warehouse.token,
-            _connection_uri=warehouse.uri,
-            enable_telemetry=False,
-            use_cloud_fetch=False,
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with connect(warehouse) as connection, connection.cursor() as cursor:
         cursor.execute(f"SHOW TABLES IN main.{schema}")
         sums = {}
         for name in sorted(row[1] for row in cursor.fetchall()):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from databricks import sql
 
 from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
 from executor.workflow.load import load_workflow
+from tests.local.client import connect
 from tests.program.dwx import dwx
 from tests.program.matrix import (
     CUSTOMERS,
@@ -28,14 +27,6 @@ from tests.program.matrix import (
 DOCUMENT = Path(__file__).parents[2] / "PROTOCOL.md"
 AT_ONCE = 4
 """Runs at the same time: most of a run under a fault is waiting."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quiet() -> Iterator[None]:
-    """The connector writes out every message, and pytest would keep them."""
-    logging.disable(logging.ERROR)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
@@ -82,19 +73,9 @@ def test_the_same_faults_double_rows_for_a_plain_loop_over_the_connector(
     kind = KINDS["INSERT"].partition(".")[0]
     with LocalWarehouse(tmp_path / "warehouse") as warehouse:
         warehouse.faults.add(parse(f'{fault},table=unified_id_graph_unify_loop_0,sql="^INSERT"'))
-        with (
-            sql.connect(
-                server_hostname=warehouse.host,
-                http_path=warehouse.http_path,
-                access_token=warehouse.token,
-                _connection_uri=warehouse.uri,
-                enable_telemetry=False,
-                use_cloud_fetch=False,
-                _retry_delay_min=0.1,
-                _retry_delay_max=5,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
+        # with the retries of its own that a plain user has
+        retries = {"_retry_stop_after_attempts_count": 30, "_retry_delay_max": 5}
+        with connect(warehouse, **retries) as connection, connection.cursor() as cursor:
             for file in files:
                 for text in file.texts:
                     cursor.execute(text)

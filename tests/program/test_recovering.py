@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks import sql
 
 from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
+from tests.local.client import connect
 from tests.program.dwx import Ended, dwx, live, workflow
 
 STOPS_WITHIN_S = 15
 """What a run is allowed between a signal and its end."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.ERROR)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
@@ -53,16 +45,7 @@ def flags(warehouse: LocalWarehouse, *more: str) -> tuple[str, ...]:
 
 
 def rows_of(warehouse: LocalWarehouse, table: str) -> int:
-    with (
-        sql.connect(
-            server_hostname=warehouse.host,
-            http_path=warehouse.http_path,
-            access_token=warehouse.token,
-            _connection_uri=warehouse.uri,
-            enable_telemetry=False,
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with connect(warehouse) as connection, connection.cursor() as cursor:
         cursor.execute(f"SELECT COUNT(*) FROM main.default.{table}")
         count: int = cursor.fetchone()[0]
         return count

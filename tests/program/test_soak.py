@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from databricks import sql
 
 from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
+from tests.local.client import connect
 from tests.program.dwx import dwx, live, workflow
 
 FILES = 10
@@ -23,13 +21,6 @@ FAULTS = (
 )  # fmt: skip
 ALWAYS_AGAIN = "rules:\n  - match: {}\n    choose: retry\n"
 """Beyond the budget of a run somebody has to say so, and does."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    logging.disable(logging.ERROR)
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def resources(pid: int) -> tuple[int, int]:
@@ -72,16 +63,7 @@ def soak(cwd: Path, statements: int) -> tuple[list[tuple[int, int]], int]:
         assert dwx("replay", "--verify", str(ended.run_dir), cwd=cwd).exit_code == 0
         struck = len(warehouse.faults.fired)
         warehouse.faults.clear()
-        with (
-            sql.connect(
-                server_hostname=warehouse.host,
-                http_path=warehouse.http_path,
-                access_token=warehouse.token,
-                _connection_uri=warehouse.uri,
-                enable_telemetry=False,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
+        with connect(warehouse) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT n FROM main.default.soaked")
             counts = Counter(row[0] for row in cursor.fetchall())
     assert counts == Counter(range(statements))
