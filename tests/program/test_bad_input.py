@@ -118,11 +118,16 @@ def test_a_name_too_long_for_the_catalog_is_refused_with_its_line(tmp_path: Path
 
 
 def test_a_stdin_of_garbage_does_not_grow_the_record_without_end(tmp_path: Path) -> None:
-    workflow(tmp_path / "sql", f01="SELECT 1")
-    ended = dwx("run", "sql", "--local", cwd=tmp_path, stdin=b"garbage\n" * 50_000)
-    assert ended.exit_code == 0
+    workflow(tmp_path / "sql", f01="SELECT * FROM nowhere")
+    with live("run", "sql", "--local", cwd=tmp_path) as program:
+        program.until("error_prompt")
+        assert program.process.stdin is not None
+        program.process.stdin.write(b"garbage\n" * 50_000)
+        program.process.stdin.flush()
+        assert program.until("warning").code == "STDIN_IGNORED"
+        assert dwx("answer", "p1", "abort", cwd=tmp_path).exit_code == 0
+        ended = program.end()
     assert len(ended.of("decision_rejected")) == 1_000
-    assert [event.code for event in ended.of("warning")] == ["STDIN_IGNORED"]
 
 
 def test_a_run_directory_that_cannot_be_made_stops_before_anything_is_done(tmp_path: Path) -> None:
