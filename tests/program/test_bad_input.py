@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program.dwx import DWX, Ended, dwx, workflow
+from tests.program.dwx import DWX, Ended, dwx, live, workflow
 
 
 def refused(ended: Ended, class_: str) -> None:
