@@ -132,6 +132,8 @@ class PlannedStatement(Message):
     """Id of the first statement of its retry unit: a retry starts there."""
     idempotent: bool
     """True if running the retry unit again is safe whatever happened to this statement."""
+    session: bool = False
+    """True if it makes something that is gone with the session, such as a temporary view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

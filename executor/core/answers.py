@@ -57,11 +57,11 @@ def error_choices(
     task = question.task
     choices: list[Choice] = []
     if outcome != "unknown" or idempotent:
-        choices.append(
-            _choice("retry", "read the file again and run the retry unit again")
-            if isinstance(task, FileStatement)
-            else _choice("retry", "run the statement again")
-        )
+        effect = "run the statement again"
+        if isinstance(task, FileStatement):
+            effect = "read the file again and run the retry unit again"
+        # the first attempt may still be on its way, and come after the second
+        choices.append(Choice(choice="retry", effect=effect, safe=outcome != "unknown"))
     if outcome == "unknown" and question.executing is not None and isinstance(task, FileStatement):
         choices.append(_choice("check", "look again whether the statement has committed"))
         if (version := _undoable(state, task, question.executing)) is not None:
@@ -117,7 +117,6 @@ _ACCEPT = "publish the last iteration as it is; the record says that it has not 
 
 
 def _choice(choice: ChoiceName, effect: str) -> Choice:
-    # every choice offered is one that cannot write twice: `retry` is left out where it could
     return Choice(choice=choice, effect=effect, safe=True)
 
 
@@ -237,10 +236,17 @@ def connect_choices() -> tuple[Choice, ...]:
     return (_choice("retry", "try to connect again, and go on"), _choice("abort", _ABORT))
 
 
-def edit_choices() -> tuple[Choice, ...]:
-    """The choices when files were edited after statements of theirs had committed."""
+def edit_choices(*, in_doubt: bool) -> tuple[Choice, ...]:
+    """The choices when files were edited after statements of theirs had committed.
+
+    `in_doubt`: or after one was sent whose end nobody has seen, which cannot be looked up by a file
+    that does not hold it any more.
+    """
+    undo = _choice("retry", "read the files again, once the edits are undone")
+    if in_doubt:
+        return (undo, _choice("abort", _ABORT))
     return (
-        _choice("retry", "read the files again, once the edits are undone"),
+        undo,
         _choice("done", "leave what has committed as it is and go on with the files as they are"),
         _choice("abort", _ABORT),
     )

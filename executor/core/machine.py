@@ -74,6 +74,7 @@ from executor.core.state import (
     Rereading,
     Resuming,
     State,
+    in_doubt,
 )
 from executor.core.statements import planned_statement, submitted
 from executor.core.turn import Turn
@@ -203,15 +204,10 @@ def _broken(turn: Turn, given: Broken) -> None:
 
 def _may_have_written(state: State) -> bool:
     """True if there is a write whose end has not been seen and that must not simply run again."""
-    match state.phase:
-        case Executing(task):
-            return not planned_statement(state, task)[0].idempotent
-        case Checking():
-            return True
-        case Asking() as asking:
-            return asking.unknown_write
-        case _:
-            return False
+    if isinstance(state.phase, Asking) and state.phase.unknown_write:
+        return True
+    executing = in_doubt(state.phase)
+    return executing is not None and not planned_statement(state, executing.task)[0].idempotent
 
 
 def _plan_read(turn: Turn, given: PlanRead) -> None:

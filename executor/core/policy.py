@@ -42,7 +42,7 @@ class Subject:
 
 def subject_of(prompt: ErrorPrompt, path: str | None, kind: str | None, retried: int) -> Subject:
     """What rules see of a prompt; `retried`: how often its statement was retried by itself."""
-    offered = {choice.choice for choice in prompt.choices}
+    offered = {choice.choice for choice in prompt.choices if choice.safe}
     if retried >= AUTOMATIC_RETRIES:
         offered.discard("retry")
     return Subject(

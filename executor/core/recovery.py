@@ -80,14 +80,26 @@ def _conclude(
     if outcome == "committed":
         take_effect(turn, executing.task, rows)
         setbacks.done(turn, executing)
-    elif checking.error is not None:
-        setbacks.after(turn, executing, checking.error, outcome, evidence)
-    elif outcome == "not_committed":
+        return
+    if outcome == "not_committed":
+        _back_to_unit(turn, executing)
+    if checking.error is None and outcome == "not_committed":
         turn.set(phase=Ready())
-    else:
-        setbacks.after(
-            turn, executing, _outcome_unknown(turn, executing, evidence), outcome, evidence
-        )
+        return
+    error = checking.error or _outcome_unknown(turn, executing, evidence)
+    setbacks.after(turn, executing, error, outcome, evidence)
+
+
+def _back_to_unit(turn: Turn, executing: Executing) -> None:
+    """What runs again after such an end is the whole retry unit: should the look have deceived us,
+    its beginning takes back what the first attempt wrote.
+    """
+    task = executing.task
+    if isinstance(task, FileStatement):
+        statements = turn.state.file(task.file).statements
+        unit = statements[task.index].unit
+        start = next(place for place, one in enumerate(statements) if one.id == unit)
+        turn.file_progress(task.file, done=start)
 
 
 def _outcome_unknown(turn: Turn, executing: Executing, evidence: str) -> ErrorRecord:

@@ -14,6 +14,7 @@ committed statements must begin with the same ones, or the caller is asked.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from executor.core import answers, ending, preflight, prompts, recovery
@@ -44,6 +45,7 @@ from executor.core.state import (
     Rereading,
     Resuming,
     State,
+    in_doubt,
 )
 from executor.core.statements import planned_statement
 from executor.core.turn import Turn
@@ -58,6 +60,8 @@ from protocol.events import (
 
 NOT_RECONNECTED = "NOT_RECONNECTED"
 """Code of the warning that says that a run that is to stop could not look once more."""
+
+_CATALOG = re.compile(r"(?:USE|SET)\s+CATALOG\b", re.IGNORECASE)
 
 REPLAYED = ("use", "set")
 """Kinds of statement whose effect a session loses when it ends."""
@@ -111,10 +115,19 @@ def plan_read(turn: Turn, given: PlanRead) -> None:
 
 
 def _begins_differently(state: State, before: PlannedFile, now: PlannedFile) -> bool:
-    """True if a statement that has committed was edited, or is gone."""
-    done = state.progress[before.id].done
-    ours = [statement.sha256 for statement in before.statements[:done]]
-    return ours != [statement.sha256 for statement in now.statements[:done]]
+    """True if a statement that has committed, or may have, was edited, or is gone."""
+    sent = state.progress[before.id].done + (_in_doubt_in(state, before) is not None)
+    ours = [statement.sha256 for statement in before.statements[:sent]]
+    return ours != [statement.sha256 for statement in now.statements[:sent]]
+
+
+def _in_doubt_in(state: State, file: PlannedFile) -> Executing | None:
+    """The statement of this file whose end nobody has seen."""
+    lost = in_doubt(state.phase)
+    is_here = (
+        lost is not None and isinstance(lost.task, FileStatement) and lost.task.file == file.id
+    )
+    return lost if is_here else None
 
 
 def connect(turn: Turn) -> None:
@@ -133,13 +146,33 @@ def connect(turn: Turn) -> None:
 
 
 def _to_replay(state: State) -> tuple[str, ...]:
-    """The USE and SET statements that have run, each text once, where it came last."""
+    """Statements that have run and whose effect ended with the session, in the order in which they
+    have to run again.
+
+    What a temporary view means depends on everything before it, so with one of them all are run
+    again. Without, the last USE CATALOG and the last USE of a schema behind it say where we are:
+    what they override may not even exist any more. Of a SET that came more than once the last
+    counts.
+    """
+    ran = [
+        statement
+        for file in state.files
+        for statement in file.statements[: state.progress[file.id].done]
+        if statement.session or statement.kind in REPLAYED
+    ]
+    if any(statement.session for statement in ran):
+        return tuple(statement.id for statement in ran)
     last: dict[str, str] = {}
-    for file in state.files:
-        for statement in file.statements[: state.progress[file.id].done]:
-            if statement.kind in REPLAYED:
-                last.pop(statement.sha256, None)
-                last[statement.sha256] = statement.id
+    for statement in ran:
+        if statement.kind != "use":
+            place = statement.sha256
+        elif _CATALOG.match(statement.head):
+            last.pop("schema", None)
+            place = "catalog"
+        else:
+            place = "schema"
+        last.pop(place, None)
+        last[place] = statement.id
     return tuple(last.values())
 
 
@@ -159,17 +192,15 @@ def session_refused(turn: Turn, given: SessionRefused) -> None:
         turn.emit(Warned(code=NOT_RECONNECTED, detail=detail))
         _stop(turn, was)
         return
-    in_doubt = was.statement if isinstance(was, Executing) else None
-    if isinstance(was, Checking):
-        in_doubt = was.executing.statement
+    lost = in_doubt(was)
     wording = prompts.Wording(
         title=f"the warehouse cannot be reached: {error.class_}",
-        evidence=f"whether {in_doubt} has committed cannot be looked up without it"
-        if in_doubt
+        evidence=f"whether {lost.statement} has committed cannot be looked up without it"
+        if lost
         else "nothing was sent",
-        outcome="unknown" if in_doubt else "not_committed",
+        outcome="unknown" if lost else "not_committed",
         error=error,
-        statement=in_doubt,
+        statement=lost.statement if lost else None,
     )
     # credentials and addresses are those of this process: it takes another to have better ones
     hopeless = error.category == "auth" or error.retry == "no"
@@ -230,7 +261,8 @@ def _ask_about_edits(turn: Turn, resuming: Resuming) -> None:
         file=resuming.edited[0].id,
     )
     question = EditQuestion(resuming.edited, resuming.was)
-    prompts.ask(turn, question, wording, answers.edit_choices())
+    lost = any(_in_doubt_in(turn.state, file) is not None for file in resuming.edited)
+    prompts.ask(turn, question, wording, answers.edit_choices(in_doubt=lost))
 
 
 # --- what was interrupted ---------------------------------------------------------------------
@@ -241,8 +273,10 @@ def go_on(turn: Turn, was: Phase) -> None:
     turn.set(phase=was)
     match was:
         case Asking(question=ConnectQuestion(asked_in)):
-            prompts.supersede(turn, was)  # there is a session now
-            turn.set(phase=GoingOn(asked_in))
+            prompts.wait(turn, was)  # an answer that waits settles it; else there is a session now
+            if turn.state.phase == was:
+                prompts.supersede(turn, was)
+                turn.set(phase=GoingOn(asked_in))
         case Connecting() | Preflighting():
             preflight.begin(turn)
         case Asking(question=PreflightQuestion()):

@@ -262,6 +262,24 @@ Phase: TypeAlias = (
     | Generating | Asking | Closing | Ended | Resuming | GoingOn
 )  # fmt: skip
 
+
+def in_doubt(phase: Phase) -> Executing | None:
+    """The statement whose end nobody has seen, however deep in the phase it stands."""
+    match phase:
+        case Executing():
+            return phase
+        case Checking(executing):
+            return executing
+        case Resuming(was) | GoingOn(was):
+            return in_doubt(was)
+        case Asking(question=ConnectQuestion(was) | EditQuestion(was=was)):
+            return in_doubt(was)
+        case Ended(asking=Asking() as asking) | Closing(asking=Asking() as asking):
+            return in_doubt(asking)
+        case _:
+            return None
+
+
 # --- progress ---------------------------------------------------------------------------------
 
 FileStatus = Literal["pending", "running", "completed", "failed", "skipped", "not_needed"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from executor.core.effects import Emit
 from executor.core.machine import step
-from executor.core.state import Checking, Executing, State
+from executor.core.state import State, in_doubt
 from executor.replay.feed import inputs_of
 from protocol.base import VERSION
 from protocol.events import Event, StatementStarted, Unknown
@@ -61,9 +61,8 @@ class Folding:
 
     def in_flight(self) -> str | None:
         """The statement that may have been under way when the log ended."""
-        phase = self.state.phase
-        executing = phase.executing if isinstance(phase, Checking) else phase
-        if not isinstance(executing, Executing):
+        executing = in_doubt(self.state.phase)
+        if executing is None:
             return None
         # announced, but the line is not in the log: it was never sent
         unsent = any(isinstance(event, StatementStarted) for event in self._announced)

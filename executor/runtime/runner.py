@@ -188,15 +188,17 @@ class Runner:
 
     def _feed(self, given: Input) -> None:
         masked: Input = self._world.mask.masked(given)
-        before = self._state
+        before = sound = self._state
         try:
             self._state, effects = step(before, masked, now())
-            for effect in effects:
+            for place, effect in enumerate(effects):
+                if not any(isinstance(one, Emit) for one in effects[place:]):
+                    sound = self._state  # the record has all that the step says
                 self._perform(effect)
         except OSError as exc:  # only the record touches files while effects are performed
             self._break(before, Broken("record", faults.record_broken(exc)))
         except Exception as exc:  # noqa: BLE001 - the outermost edge: say so, whatever it is
-            self._break(before, Broken("internal", faults.internal(exc)))
+            self._break(sound, Broken("internal", faults.internal(exc)))
 
     def _break(self, before: State, broken: Broken) -> None:
         """Ends a run that cannot go on; the last line goes to stdout if nowhere else.
@@ -303,7 +305,8 @@ class Runner:
             case Execute():
                 self._execute(effect)
             case CancelRunning():
-                self._session().cancel()
+                if self._worker is not None:  # else there is nothing yet to cancel
+                    self._worker.cancel()
             case SetTimer(timer, at):
                 self._timers[timer] = anyio.CancelScope()
                 self._tasks.start_soon(self._wait_until, timer, at)

@@ -83,7 +83,10 @@ class SessionWorker:
         self._session: Session | None = None
         self._session_id: str | None = None
         self._fenced = True
-        """Whether everything sent in earlier sessions of this process has come to its end."""
+        """Whether the warehouse has confirmed the end of all earlier sessions of this process."""
+        self._sent: set[tuple[str, int]] = set()
+        """Statements of earlier sessions of this process, each with its attempt."""
+        self._in_session: set[tuple[str, int]] = set()
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._guard = threading.Lock()
         self._current: _Job | None = None
@@ -191,7 +194,7 @@ class SessionWorker:
         begun = time.monotonic()
         if self._session is not None:
             session, self._session = self._session, None
-            self._fenced = session.close() and self._fenced
+            self._end(session)
         try:
             session = self._warehouse.open(self._cancel)
         except ConnectError as exc:
@@ -226,7 +229,8 @@ class SessionWorker:
     def _check(self, write: Write) -> Input:
         assert self._session is not None
         begun = time.monotonic()
-        fate = self._session.outcome(write, self._cancel, fenced=self._fenced)
+        fenced = self._fenced and (write.statement, write.attempt) in self._sent
+        fate = self._session.outcome(write, self._cancel, fenced=fenced)
         return Checked(
             write.statement,
             _since(begun),
@@ -242,6 +246,7 @@ class SessionWorker:
         assert self._session is not None
         begun = time.monotonic()
         query_id: str | None = None
+        self._in_session.add((request.statement, int(request.tags["attempt"])))
 
         def submitted(given: str | None) -> None:
             nonlocal query_id
@@ -270,11 +275,16 @@ class SessionWorker:
             metrics=result.metrics,
         )
 
+    def _end(self, session: Session) -> None:
+        self._fenced = session.close() and self._fenced
+        self._sent |= self._in_session
+        self._in_session.clear()
+
     def _close(self) -> Input:
         begun = time.monotonic()
         session, self._session = self._session, None
         if session is not None:
-            self._fenced = session.close() and self._fenced
+            self._end(session)
         self._warehouse.close()
         self._closed.set()
         return SessionClosed(self._session_id if session else None, _since(begun))

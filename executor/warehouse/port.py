@@ -156,7 +156,8 @@ class Session(Protocol):
     def outcome(self, write: Write, cancel: Event, *, fenced: bool) -> Fate:
         """Whether a write has committed, and the evidence; `unknown` without. Never raises.
 
-        `fenced`: nothing that was sent in an earlier session can begin any more.
+        `fenced`: it was sent in a session that the warehouse has closed since, so that it cannot
+        begin any more.
         """
         ...
 

@@ -103,6 +103,7 @@ def plan_statements(
             head=text.head,
             unit=f"{file_id}.s{unit.start + 1}",
             idempotent=unit.idempotent,
+            session=step.session,
         )
         for number, (text, line, step, unit) in enumerate(
             zip(filled, lines, steps, units(steps), strict=True), 1

@@ -29,12 +29,13 @@ def test_a_statement_is_found_by_its_tags_and_by_its_id(shared: LocalWarehouse) 
         cursor.execute("SELECT 1", query_tags=TAGS)
         query_id = cursor.query_id
         cursor.execute("SELECT 2", query_tags={**TAGS, "attempt": "2"})
-    found, answered = queries(shared).by_tags(TAGS, NOW)
-    assert answered
+    found, _ = queries(shared).by_tags(TAGS, NOW)
     assert found is not None
     assert (found.query_id, found.course) == (query_id, "finished")
     assert queries(shared).by_id(query_id) == found
-    assert queries(shared).by_tags({**TAGS, "attempt": "3"}, NOW) == (None, True)
+    other = {**TAGS, "attempt": "3"}
+    assert queries(shared).by_tags(other, NOW, query_id) == (None, True)
+    assert queries(shared).by_tags(other, NOW, "another mark") == (None, False)
 
 
 def test_a_statement_is_found_behind_many_others_and_not_before_its_time(
@@ -47,7 +48,7 @@ def test_a_statement_is_found_behind_many_others_and_not_before_its_time(
             cursor.execute("SELECT 2")
     found, _ = queries(shared).by_tags(tags, NOW)
     assert found is not None
-    assert queries(shared).by_tags(tags, NOW + timedelta(hours=1)) == (None, True)
+    assert queries(shared).by_tags(tags, NOW + timedelta(days=2)) == (None, False)
 
 
 def test_a_statement_that_failed_says_so(shared: LocalWarehouse) -> None:

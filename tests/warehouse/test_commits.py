@@ -22,6 +22,7 @@ from executor.warehouse.port import StatementError, Write
 from protocol.events import Outcome, RowCounts, StatementKind
 from tests.warehouse.endpoint import Endpoint, running
 
+MARK = "0a1b2c3d-0000-4000-8000-00000000000f"
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 OURS = "0a1b2c3d-0000-4000-8000-000000000001"
 History = Callable[[str, int], list[HistoryEntry]]
@@ -42,18 +43,6 @@ def tables(**versions: list[tuple[int, str | None]]) -> History:
         ]
 
     return history
-
-
-def test_a_query_history_without_end_proves_nothing_about_what_it_has_not_shown(
-    endpoint: Endpoint,
-) -> None:
-    endpoint.queries = [query("FINISHED", "another", attempt="2")]
-    endpoint.more_queries = True
-    try:
-        lost_and_unnamed = lost(7, query_id=None, over=False)
-        assert outcome(tables(t=[(7, "x")]), endpoint, lost_and_unnamed) == "unknown"
-    finally:
-        endpoint.more_queries = False
 
 
 def test_rows_of_a_write_that_was_lost_come_from_its_version(endpoint: Endpoint) -> None:
@@ -78,11 +67,22 @@ def endpoint() -> Iterator[Endpoint]:
 
 def sources(history: History, endpoint: Endpoint, *, fenced: bool = True) -> Sources:
     queries = QueryHistory(f"http://127.0.0.1:{endpoint.port}", "test", lambda headers: None)
-    return Sources(history, queries, fenced)
+    return Sources(history, queries, lambda: MARK, fenced)
 
 
-def outcome(history: History, endpoint: Endpoint, write: Write, *, fenced: bool = True) -> Outcome:
-    fate = fate_of(sources(history, endpoint, fenced=fenced), write, Event(), lambda waited: None)
+def outcome(
+    history: History,
+    endpoint: Endpoint,
+    write: Write,
+    *,
+    fenced: bool = True,
+    waits: bool = True,
+) -> Outcome:
+    """`waits`: false if nobody has the patience to look twice."""
+    cancel = Event()
+    if not waits:
+        cancel.set()
+    fate = fate_of(sources(history, endpoint, fenced=fenced), write, cancel, lambda waited: None)
     assert fate.evidence
     return fate.outcome
 
@@ -187,23 +187,80 @@ def test_a_statement_nobody_waits_for_any_more_is_cancelled(endpoint: Endpoint) 
     assert endpoint.looks[-1] == f"POST /api/2.0/sql/statements/{OURS}/cancel"
 
 
+UNNAMED = lost(7, query_id=None, over=False, wait=True)
+UNMOVED = tables(t=[(7, "x")])
+
+
 @pytest.mark.parametrize(
     ("write", "fenced", "expected"),
     [
-        (lost(7, query_id=None, over=False), True, "not_committed"),
+        (UNNAMED, True, "not_committed"),
         # the old session may still take it in
-        (lost(7, query_id=None, over=False), False, "unknown"),
-        # running it again is safe whatever happens
-        (lost(None, query_id=None, over=False, repeatable=True), False, "not_committed"),
+        (UNNAMED, False, "unknown"),
+        (lost(None, query_id=None, over=False, wait=True, repeatable=True), False, "unknown"),
         # an id was given, so it did arrive
-        (lost(7, over=False), True, "unknown"),
+        (lost(7, over=False, wait=True), True, "unknown"),
     ],
 )
-def test_a_statement_the_query_history_does_not_know_never_came_if_it_cannot_come_any_more(
+def test_what_is_missing_behind_a_mark_never_came_if_it_cannot_come_any_more(
     endpoint: Endpoint, write: Write, fenced: bool, expected: Outcome
 ) -> None:
-    endpoint.queries = [query("FINISHED", "another", attempt="2"), {"query_id": 3}, {}]
-    assert outcome(tables(t=[(7, "x")]), endpoint, write, fenced=fenced) == expected
+    mark = query("FINISHED", MARK, statement="")
+    endpoint.queries = [mark, query("FINISHED", "another", attempt="2"), {"query_id": 3}, {}]
+    assert outcome(UNMOVED, endpoint, write, fenced=fenced) == expected
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [],
+        # the history lags behind: it does not show what was sent after the statement either
+        [query("FINISHED", "another", attempt="2")],
+        # it is there, in a state that this version does not know
+        [query("FINISHED", MARK, statement=""), query("RUNNING_SOMEWHERE")],
+    ],
+)
+def test_without_the_mark_in_the_query_history_nothing_is_proven(
+    endpoint: Endpoint, listed: list[dict[str, Any]]
+) -> None:
+    endpoint.queries = listed
+    assert outcome(UNMOVED, endpoint, UNNAMED, waits=False) == "unknown"
+
+
+def test_a_query_history_without_end_proves_nothing_about_what_it_has_not_shown(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.queries = [query("FINISHED", MARK, statement="")]
+    endpoint.more_queries = True
+    try:
+        assert outcome(UNMOVED, endpoint, UNNAMED, waits=False) == "unknown"
+    finally:
+        endpoint.more_queries = False
+
+
+def test_a_statement_that_was_seen_running_does_not_count_as_one_that_never_came(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.queries = [query("RUNNING")]
+    told: list[Outcome] = []
+    cancel = Event()
+
+    def ask() -> None:
+        asked = sources(UNMOVED, endpoint)
+        told.append(fate_of(asked, UNNAMED, cancel, lambda waited: None).outcome)
+
+    asking = Thread(target=ask)
+    looks = len(endpoint.looks)
+    asking.start()
+    while len(endpoint.looks) < looks + 1:
+        asking.join(0.01)
+    endpoint.queries = [query("FINISHED", MARK, statement="")]  # the history forgets it
+    while len(endpoint.looks) < looks + 3:
+        asking.join(0.01)
+    assert told == []
+    cancel.set()
+    asking.join()
+    assert told == ["unknown"]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ it has not: it failed, for a statement commits as a whole; or it runs no more an
 version newer than before it. A RENAME leaves no entry of its own, but its two names tell: it is
 atomic, so exactly one of them exists. Everything else is unknown.
 
-A statement whose reply was lost has no id for us; the query history knows it by its tags. If it is
-not there, it never arrived: but only once what was sent in an older session cannot begin any more
-(`fenced`), and after a while, because the query history is near real time, not more.
+A statement whose reply was lost has no id for us; the query history knows it by its tags. That it
+is not there proves something only if nothing sent before can begin any more (`fenced`), and if the
+history is as far as that: so a statement of ours is sent to *mark* the place, and what is missing
+still when the mark is shown never arrived.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ _MISSING = ("TABLE_OR_VIEW_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_MISSING_D
 _IN_PARTS = ("script", "transaction")
 """Kinds of which a part may have committed though the whole failed."""
 
-ARRIVES_WITHIN_S = {True: 1.0, False: 5.0}
-"""How long to look for a statement that the query history does not show, in seconds: one that may
-be repeated, and one that must not run twice."""
+MARK_SHOWN_WITHIN_S = 30.0
+"""How long to wait until the query history shows a mark of ours, in seconds."""
+LOOKS = 2
+"""How often a statement has to be missing behind a mark that is shown."""
 _LOOK_AGAIN_S = 1.0
 _TELL_EVERY_S = 10.0
 
@@ -53,8 +55,10 @@ class Sources:
 
     history: History
     queries: QueryHistory
+    mark: Callable[[], str | None]
+    """Runs a statement that changes nothing, and returns its id; `None` if it failed."""
     fenced: bool
-    """True if nothing that was sent before this session was opened can begin any more."""
+    """True if the statement was sent in a session that the warehouse has closed since."""
 
 
 def newest_version(history: History, table: str) -> int | None:
@@ -87,29 +91,43 @@ def fate_of(sources: Sources, write: Write, cancel: Event, running: Running) -> 
 def _in_query_history(
     sources: Sources, write: Write, cancel: Event, running: Running
 ) -> tuple[Found | None, bool]:
-    """The statement as the query history knows it, at its end if it is to be waited for; and
-    whether the history gave an answer.
+    """The statement as the query history knows it, at its end if that is to be waited for; and
+    whether it is proven never to have arrived.
     """
-    begun = told = monotonic()
-    patience = ARRIVES_WITHIN_S[write.repeatable] if write.wait and not write.over else 0.0
+    if write.query_id is not None:
+        return _at_its_end(sources, write, sources.queries.by_id(write.query_id), cancel, running)
     tags = {"run": write.run, "statement": write.statement, "attempt": str(write.attempt)}
-    while True:
-        if write.query_id is not None:
-            found, answered = sources.queries.by_id(write.query_id), True
-        else:
-            found, answered = sources.queries.by_tags(tags, write.sent)
-        now = monotonic()
-        is_running = found is not None and found.course == "running"
-        may_come = found is None and answered and now - begun < patience
-        if not (is_running and write.wait) and not may_come:
-            return found, answered
-        if is_running and now - told >= _TELL_EVERY_S:
+    found, _ = sources.queries.by_tags(tags, write.sent)
+    if found is not None or not write.wait or not sources.fenced:
+        return _at_its_end(sources, write, found, cancel, running)
+    mark, begun, missing = sources.mark(), monotonic(), 0
+    while mark is not None and monotonic() - begun < MARK_SHOWN_WITHIN_S:
+        found, shown = sources.queries.by_tags(tags, write.sent, mark)
+        if found is not None:
+            return _at_its_end(sources, write, found, cancel, running)
+        missing += shown
+        if missing == LOOKS:
+            return None, True
+        if cancel.wait(_LOOK_AGAIN_S):
+            break
+    return None, False
+
+
+def _at_its_end(
+    sources: Sources, write: Write, found: Found | None, cancel: Event, running: Running
+) -> tuple[Found | None, bool]:
+    """Waits for the end of a statement that still runs, if it is to be waited for."""
+    begun = told = monotonic()
+    while found is not None and found.course == "running" and write.wait:
+        if cancel.wait(_LOOK_AGAIN_S):
+            sources.queries.cancel(found.query_id)  # nobody waits for it any more
+            break
+        if (now := monotonic()) - told >= _TELL_EVERY_S:
             told = now
             running(int((now - begun) * 1000))
-        if cancel.wait(_LOOK_AGAIN_S):
-            if is_running and found is not None:
-                sources.queries.cancel(found.query_id)  # nobody waits for it any more
-            return found, answered
+        # one that was seen does not vanish: without an answer it counts as before
+        found = sources.queries.by_id(found.query_id) or found
+    return found, False
 
 
 def _in_target(history: History, write: Write) -> Fate:

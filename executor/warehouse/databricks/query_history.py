@@ -26,7 +26,7 @@ TIMEOUTS_S = (5.0, 10.0)
 """For connecting, and for an answer, in seconds."""
 PAGE = "500"
 MOST_PAGES = 20
-CLOCKS_DIFFER_BY = timedelta(minutes=15)
+CLOCKS_DIFFER_BY = timedelta(hours=26)
 """How far the warehouse's clock and ours may be apart."""
 
 Course = Literal["running", "finished", "failed", "cancelled"]
@@ -66,22 +66,26 @@ class QueryHistory:
                     return found
         return None
 
-    def by_tags(self, tags: Mapping[str, str], sent: datetime) -> tuple[Found | None, bool]:
+    def by_tags(
+        self, tags: Mapping[str, str], sent: datetime, mark: str | None = None
+    ) -> tuple[Found | None, bool]:
         """The latest statement on this warehouse with these query tags, and whether that it is not
-        there means anything: only if everything was listed since it was `sent`.
+        there means anything: only if all since it was `sent` was listed, with the statement `mark`.
         """
         since = int((sent - CLOCKS_DIFFER_BY).timestamp() * 1000)
         filters = {
             "filter_by.warehouse_ids": self._warehouse,
             "filter_by.query_start_time_range.start_time_ms": str(since),
         }
+        shown = False
         for page in self._pages(filters):
             if page is None:
                 return None, False
             for entry in page:
+                shown = shown or (mark is not None and entry.get("query_id") == mark)
                 if tags.items() <= _tags(entry).items():
-                    return _found(entry), True
-        return None, True
+                    return _found(entry), False
+        return None, shown
 
     def cancel(self, query_id: str) -> None:
         """Asks the warehouse to cancel a statement; best effort."""

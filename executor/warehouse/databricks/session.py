@@ -369,6 +369,7 @@ class DatabricksSession:
         sources = Sources(
             history=lambda name, limit: self.history(name, limit, cancel),
             queries=self._queries,
+            mark=lambda: self._mark(cancel),
             fenced=fenced,
         )
         return fate_of(
@@ -384,6 +385,16 @@ class DatabricksSession:
     def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
         """See `executor.warehouse.port.Session.may_create`."""
         return may_create(lambda sql, limit: self._rows(sql, limit, cancel), schema)
+
+    def _mark(self, cancel: Event) -> str | None:
+        """Runs a statement that changes nothing; returns its id."""
+        request = Request(statement="", sql="SELECT 1", kind="select", target=None)
+        query_id: str | None = None
+        with contextlib.suppress(StatementError):
+            cursor = self._finished(request, lambda given: None, cancel)
+            query_id = cursor.query_id
+            self._release(cursor)
+        return query_id
 
     def close(self) -> bool:
         """Closes the session within `CLOSE_BUDGET_S`; never raises. True if that was confirmed."""
