@@ -82,12 +82,17 @@ def take_secrets(args: Namespace | UsageError, argv: Sequence[str]) -> tuple[Tok
     return token_input.read_token(args.token_fd), False
 
 
-def detach(verb: str, argv: Sequence[str], wire: int, token_fd: int | None = None) -> int:
-    """Has another process run, and passes on its first event. `token_fd` is left to it."""
+def detach(verb: str, argv: Sequence[str], wire: int, args: Namespace) -> int:
+    """Has another process run, and passes on its first event. The token's descriptor is left to
+    it.
+    """
     import subprocess  # only here: 10 ms
 
     program = "import sys; from executor.cli.main import main; sys.exit(main())"
+    token_fd = args.token_fd
     others = [one for one in argv if one != "--detach"]
+    if args.stdout == "off":
+        others += ["--stdout", "attention"]  # the first event has to get here
     child = subprocess.Popen(  # noqa: S603 - our own interpreter with our own arguments
         [sys.executable, "-P", "-c", program, verb, *others],
         stdin=None if token_fd == STDIN else subprocess.DEVNULL,
@@ -99,8 +104,9 @@ def detach(verb: str, argv: Sequence[str], wire: int, token_fd: int | None = Non
     assert child.stdout is not None
     hello = child.stdout.readline()
     os.write(wire, hello)
-    if not json.loads(hello or b"{}").get("run_dir"):
-        # it could not start: the rest says why
+    run_dir = json.loads(hello or b"{}").get("run_dir")
+    if run_dir is None or rundir.holder(Path(run_dir)) != child.pid:
+        # it could not start, or its key has a run already: the rest says why
         os.write(wire, child.stdout.read())
         return child.wait()
     return SUCCEEDED
@@ -458,6 +464,10 @@ def place_of(args: Namespace, token: TokenInput) -> Place:
 
 
 def _place_of(args: Namespace, token: TokenInput) -> Place:
+    if args.local is not None and any(args.local.glob("*.sql")):
+        problem = f"--local takes the place for tables, and {args.local} holds SQL files"
+        suggestion = "Put the directory before --local, or give --local a path of its own."
+        return Place(problem=("DWX_USAGE", problem, suggestion))
     if args.local is not None:
         target = Target(
             host="127.0.0.1",

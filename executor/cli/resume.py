@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     closed = fill_closed_descriptors()
     wire = own_stdout()
     if detached:
-        os._exit(detach("resume", argv, wire, args.token_fd))
+        os._exit(detach("resume", argv, wire, args))
     process = Process(args, argv, wire, token, shown=STDOUT not in closed, verb="resume")
     directory = RunDirectory(log.folding.state.run, path)
     try:

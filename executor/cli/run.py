@@ -245,7 +245,7 @@ def start(verb: str, flags: Parser, argv: Sequence[str]) -> int:
     to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
     if not isinstance(args, UsageError) and detached:
-        code = detach(verb, argv, wire, args.token_fd)
+        code = detach(verb, argv, wire, args)
     elif isinstance(args, UsageError):
         code = _refuse_flags(verb, args, argv, wire, to_person=to_person)
     else:

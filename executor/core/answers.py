@@ -132,6 +132,7 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
     question = asking.question
     match question:
         case ErrorQuestion(executing=Executing() as executing) if choice == "check":
+            turn.set(connected=False)  # in a session of its own: this one may be what is broken
             turn.set(phase=GoingOn(Checking(executing, question.error, closed=True)))
         case ErrorQuestion(FileStatement(file), executing=Executing(version=version)) if (
             choice == "restore"

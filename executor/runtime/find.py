@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from executor.runtime.rundir import DEFAULT_ROOT, ROOT_VARIABLE, is_alive
+from protocol.base import MAX_LINE_BYTES
 from protocol.errors import shown
 
 PAUSE_SECONDS: Final = 0.05
@@ -50,7 +51,8 @@ def find(root: Path, wanted: str | None) -> Path:
     alive = [path for path in known if is_alive(path)]
     if len(alive) > 1:
         raise RunNotFound(f"{len(alive)} runs live, so name one of them: {_list(alive)}")
-    return alive[0] if alive else known[0]
+    # `dwx check` leaves a record too, and nobody means it who has a run
+    return next((path for path in (*alive, *known) if not _is_check(path)), known[0])
 
 
 def await_live(root: Path, seconds: float) -> None:
@@ -83,6 +85,14 @@ def _named(root: Path, wanted: str) -> Path:
     raise RunNotFound(
         f"{shown(wanted)!r} is neither a run directory nor a run below {where}{listed}"
     )
+
+
+def _is_check(path: Path) -> bool:
+    try:
+        with (path / "events.jsonl").open("rb") as log:
+            return b'"preflight":"only"' in log.readline(MAX_LINE_BYTES)
+    except OSError:
+        return False
 
 
 def _bare(wanted: str) -> str:

@@ -97,6 +97,15 @@ def booted_ms() -> int:
     return (time.time_ns() - time.clock_gettime_ns(since_boot)) // 1_000_000
 
 
+def holder(run_path: Path) -> int | None:
+    """The process that last took the run's lock; `None` if that cannot be told."""
+    try:
+        pid = json.loads((run_path / "lock").read_bytes())["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid if isinstance(pid, int) else None
+
+
 def is_alive(run_path: Path) -> bool:
     """True if a process holds the run's lock."""
     try:

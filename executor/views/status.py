@@ -162,7 +162,9 @@ class Fold:
         self.pid = whole(event.get("pid"))
         self.directory = text(record(event.get("settings")).get("directory"), 200)
         # what an earlier process had under way is over; the file stays open until it is finished
-        self.last = self.statement = self.connection = None
+        self.last = self.statement = None
+        # an answer that was kept may settle what is open: nobody is asked before it is connected
+        self.connection = event if self.segment > 1 else None
         self.cancelling = False
         self.next_by_ms = SILENCE_ALLOWED_MS
 
@@ -216,6 +218,7 @@ class Fold:
         self._loop_started(event)
 
     def _error_prompt(self, event: dict[str, Any]) -> None:
+        self.connection = None
         self.prompts[text(event.get("prompt"))] = event
         self.error = record(event.get("error")) or self.error
 
@@ -276,7 +279,8 @@ def state_of(fold: Fold, *, alive: bool, silent_ms: int) -> RunState:
         return "crashed"
     if silent_ms > fold.next_by_ms:
         return "stalled"
-    return "waiting" if fold.prompts or fold.login is not None else "running"
+    asks = bool(fold.prompts) and fold.connection is None
+    return "waiting" if asks or fold.login is not None else "running"
 
 
 def settled_with(fold: Fold, prompt: str) -> str | None:

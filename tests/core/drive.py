@@ -212,21 +212,27 @@ class Drive:
         planned: Plan,
         answer: Script = success,
         outcome: Callable[[CheckCommit], Outcome] = lambda check: "unknown",
+        refuses: bool = False,
+        first: tuple[Input, ...] = (),
         look: Look = tuple,
         **settings: Any,
     ) -> Drive:
-        """Goes on with a recorded run as another process does."""
+        """Goes on with a recorded run as another process does; `first`: decisions that waited."""
         folding = Folding(entries[0].run)
         for entry in entries:
             assert folding.take(entry) is None
         drive = cls.__new__(cls)
         drive._start(planned, answer, World(), look)
         drive._outcome = outcome
+        drive.refuses = lambda: refuses
+        drive.connections = 1  # that of the process before
         drive.state = folding.state
         drive.entries = [*entries, *folding.unwritten()]
         drive._at = datetime.fromisoformat(entries[-1].ts)
-        first = replace(hello(**settings), segment=2, in_flight=folding.in_flight())
-        drive.feed(Resumed(first))
+        named = replace(hello(**settings), segment=2, in_flight=folding.in_flight())
+        drive._inputs.append(Resumed(named))
+        drive._inputs.extend(first)
+        drive._run()
         return drive
 
     def _start(self, planned: Plan, answer: Script, world: World, look: Look) -> None:
@@ -259,6 +265,9 @@ class Drive:
     def feed(self, given: Input) -> None:
         """Feeds an input, and whatever the world answers to it, until it waits."""
         self._inputs.append(given)
+        self._run()
+
+    def _run(self) -> None:
         while self._inputs:
             self._at += timedelta(milliseconds=10)
             self.state, effects = step(self.state, self._inputs.popleft(), self._at)

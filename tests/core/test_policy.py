@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from executor.core import policy
 from executor.core.effects import ClearTimer, Execute, SetTimer
-from executor.core.inputs import DeadlinePassed, Decided, Input, Resumed
+from executor.core.inputs import DeadlinePassed, Decided, Input
 from executor.core.policy import AUTOMATIC_RETRIES, Subject
 from executor.core.state import Asking, Policy
 from executor.replay.verify import Folding, verify
@@ -322,16 +322,8 @@ def test_a_run_that_is_resumed_without_an_answer_is_suspended_by_its_policy_agai
 def test_an_answer_that_waits_for_the_resume_is_taken_before_the_policy_suspends_again(
     decision: Decide | SetPolicy, how: str
 ) -> None:
-    class Answered(Drive):
-        """Finds the decision in the inbox when it begins."""
-
-        def feed(self, given: Input) -> None:
-            if isinstance(given, Resumed):
-                self._inputs.append(given)
-                given = Decided(decision, "d9", "inbox")
-            super().feed(given)
-
-    drive = Answered.resume(suspended().entries, plan(file(1)))
+    waiting = Decided(decision, "d9", "inbox")
+    drive = Drive.resume(suspended().entries, plan(file(1)), first=(waiting,))
     assert [event.how for event in drive.of("prompt_resolved")] == [how]
     assert drive.exit_code == 0
     assert list(verify(drive.entries)) == []

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from executor.core.effects import CancelRunning, CheckCommit, CloseSession, OpenSession, SetTimer
-from executor.core.inputs import DeadlinePassed, Input, StopRequested
+from executor.core.inputs import DeadlinePassed, Decided, Input, StopRequested
 from executor.core.prompts import KEEPING
 from executor.core.retries import RUN_BUDGET
 from executor.core.state import Asking
 from executor.replay.verify import verify
-from protocol.events import Outcome, RunFinished
+from protocol.decisions import Decide, SetPolicy
+from protocol.events import Outcome, PlannedStatement, RunFinished
+from protocol.policy import Match, Rule
 from tests.core.drive import Drive, Script, World, failure, file, plan, statement, success
 
 INSERT = statement("f1.s2", "insert", "c.s.t1", idempotent=False)
@@ -297,3 +299,106 @@ def test_a_write_that_is_cancelled_is_looked_up_before_the_run_ends(
     (check,) = [effect for effect in drive.effects if isinstance(effect, CheckCommit)]
     assert (check.wait, check.over) == (False, True)
     assert finished(drive).exit_code == exit_code
+
+
+# --- in doubt, and in other processes ---------------------------------------------------------
+
+
+def killed_while_filling() -> Drive:
+    """A run whose process died while its INSERT was under way."""
+
+    def silent(executed: Any) -> Any:
+        return None if executed.statement == "f1.s2" else success(executed)
+
+    return Drive(LONE_INSERT, silent)
+
+
+def test_what_is_in_doubt_stays_so_through_a_resume_that_could_not_connect() -> None:
+    refused = Drive.resume(killed_while_filling().entries, LONE_INSERT, refuses=True)
+    (prompt,) = refused.of("error_prompt")
+    assert (prompt.statement, prompt.outcome) == ("f1.s2", "unknown")
+    refused.feed(DeadlinePassed("p1"))
+    again = Drive.resume(refused.entries, LONE_INSERT, success, lambda check: "committed")
+    assert again.of("hello")[-1].in_flight == "f1.s2"
+    assert sent(again) == 0
+    assert finished(again).exit_code == 0
+
+
+def test_an_answer_kept_for_a_run_that_lost_its_warehouse_is_carried_out() -> None:
+    refused = Drive.resume(killed_while_filling().entries, LONE_INSERT, refuses=True)
+    refused.feed(DeadlinePassed("p1"))
+    assert refused.exit_code == 5
+    # as `dwx resume` takes in what waits in the inbox, before it connects
+    again = Drive.resume(
+        refused.entries,
+        LONE_INSERT,
+        first=(Decided(Decide(prompt="p1", choice="abort"), "kept", "inbox"),),
+    )
+    assert [event.choice for event in again.of("prompt_resolved")] == ["abort"]
+    assert finished(again).exit_code == 9
+    assert sent(again) == 0
+
+
+def test_an_edit_of_a_statement_in_doubt_is_asked_about_and_has_to_be_undone() -> None:
+    other = replace(INSERT, sha256="another")
+    edited = plan(file(1, statement("f1.s1", "use", None), other, sha256="two"), file(2))
+    again = Drive.resume(killed_while_filling().entries, edited, success, lambda check: "committed")
+    (prompt,) = again.of("error_prompt")
+    assert prompt.error.class_ == "DWX_COMMITTED_STATEMENT_CHANGED"
+    assert [choice.choice for choice in prompt.choices] == ["retry", "abort"]
+    assert [effect for effect in again.effects if isinstance(effect, CheckCommit)] == []
+
+
+def test_what_runs_again_after_a_look_is_the_whole_retry_unit() -> None:
+    filled = plan(
+        file(
+            1,
+            statement("f1.s1", "replace", "c.s.t1"),
+            statement("f1.s2", "insert", "c.s.t1", unit="f1.s1"),
+        )
+    )
+    drive = Drive(filled, once("f1.s2", "DWX_CONNECTION_LOST"), Found("not_committed"))
+    assert finished(drive).exit_code == 0
+    assert [one.statement for one in drive.executed] == ["f1.s1", "f1.s2", "f1.s1", "f1.s2"]
+
+
+def test_a_retry_that_may_meet_its_first_attempt_is_not_safe_and_no_rule_chooses_it() -> None:
+    rules = SetPolicy(rules=(Rule(match=Match(), choose="retry", max_uses=None),), unmatched="ask")
+    drive = Drive(plan(file(1)), lambda executed: None)  # type: ignore[arg-type,return-value]
+    drive.feed(Decided(rules, "policy", "flag"))
+    drive.feed(failure(drive.executed[-1], "DWX_CONNECTION_LOST", outcome="unknown"))
+    (prompt,) = drive.of("error_prompt")
+    assert [choice.choice for choice in prompt.choices if not choice.safe] == ["retry"]
+    assert isinstance(drive.state.phase, Asking)
+
+
+# --- what a session loses ---------------------------------------------------------------------
+
+
+def replayed(*statements: PlannedStatement) -> tuple[str, ...]:
+    """What is run again in the session after one that was lost behind these statements."""
+    lost = once("f2.s1", "INVALID_HANDLE.SESSION_CLOSED", outcome="not_committed")
+    drive = Drive(plan(file(1, *statements), file(2)), lost)
+    assert finished(drive).exit_code == 0
+    opened = [effect.replay for effect in drive.effects if isinstance(effect, OpenSession)]
+    return opened[-1]
+
+
+def use(number: int, head: str) -> PlannedStatement:
+    return replace(statement(f"f1.s{number}", "use", None), head=head, sha256=head)
+
+
+def test_what_a_later_use_overrides_is_not_run_again() -> None:
+    catalog, schema = use(1, "USE CATALOG c2"), use(2, "USE SCHEMA x")
+    assert replayed(catalog, schema) == ("f1.s1", "f1.s2")
+    assert replayed(catalog, schema, use(3, "USE CATALOG c2")) == ("f1.s3",)
+    assert replayed(catalog, schema, use(3, "use catalog c3"), use(4, "USE y")) == (
+        "f1.s3", "f1.s4",
+    )  # fmt: skip
+
+
+def test_a_temporary_view_is_made_again_where_it_was_made() -> None:
+    view = replace(statement("f1.s2", "replace", None), session=True)
+    assert replayed(use(1, "USE SCHEMA a"), view, use(3, "USE SCHEMA b")) == (
+        "f1.s1", "f1.s2", "f1.s3",
+    )  # fmt: skip

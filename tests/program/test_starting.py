@@ -59,3 +59,36 @@ def test_a_detached_run_that_cannot_start_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     ended = dwx("run", "sql", "--local", "--detach", "--run-root", "file/runs", cwd=tmp_path)
     assert ended.exit_code == ended.last.exit_code == 11
+
+
+def test_a_silent_run_may_be_detached_and_a_key_that_has_a_run_says_so(
+    tmp_path: Path, served: Served
+) -> None:
+    workflow(tmp_path / "sql", f01="SELECT 1")
+    command = ("run", "sql", *served.flags, "--detach", "--key", "tonight")
+    begun = dwx(*command, "--stdout", "off", cwd=tmp_path, DATABRICKS_TOKEN=served.token)
+    assert [entry.event.type for entry in begun.entries] == ["hello"]
+    assert dwx("wait", "--until", "finished", "--timeout", "60", cwd=tmp_path).exit_code == 0
+    again = dwx(*command, cwd=tmp_path, DATABRICKS_TOKEN=served.token)
+    assert again.exit_code == again.last.exit_code == 12
+
+
+def test_a_place_for_tables_that_holds_sql_files_was_meant_as_the_directory(tmp_path: Path) -> None:
+    workflow(tmp_path / "sql", f01="SELECT 1")
+    ended = dwx("check", "--local", "sql", cwd=tmp_path)
+    assert ended.exit_code == 2
+    assert "holds SQL files" in ended.last.error.message
+    assert [path.name for path in (tmp_path / "sql").iterdir()] == ["01.sql"]
+
+
+def test_a_check_is_not_taken_for_the_run_that_is_meant(tmp_path: Path, served: Served) -> None:
+    workflow(tmp_path / "sql", f01="SELECT * FROM nowhere")
+    flags = (*served.flags, "--prompt-timeout", "0")
+    run = dwx("run", "sql", *flags, cwd=tmp_path, DATABRICKS_TOKEN=served.token)
+    assert run.exit_code == 5
+    dwx("check", *served.place, cwd=tmp_path, DATABRICKS_TOKEN=served.token)
+    assert dwx("answer", "p1", "abort", cwd=tmp_path).exit_code == 21
+    # the answer that was kept is not asked for again while the resume connects
+    resumed = dwx("resume", "--detach", cwd=tmp_path, DATABRICKS_TOKEN=served.token)
+    assert resumed.entries[0].run == run.entries[0].run
+    assert dwx("wait", "--timeout", "60", cwd=tmp_path).exit_code == 3
