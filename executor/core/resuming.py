@@ -242,6 +242,7 @@ def _stop(turn: Turn, was: Phase) -> None:
 
 
 def _ask_about_edits(turn: Turn, resuming: Resuming) -> None:
+    lost = any(_in_doubt_in(turn.state, file) is not None for file in resuming.edited)
     paths = ", ".join(file.path for file in resuming.edited)
     error = ErrorRecord(
         class_="DWX_COMMITTED_STATEMENT_CHANGED",
@@ -257,11 +258,11 @@ def _ask_about_edits(turn: Turn, resuming: Resuming) -> None:
     wording = prompts.Wording(
         title=f"files were edited after statements of theirs had committed: {paths}",
         evidence="nothing of the edits has been executed",
+        outcome="unknown" if lost else "not_committed",
         error=error,
         file=resuming.edited[0].id,
     )
     question = EditQuestion(resuming.edited, resuming.was)
-    lost = any(_in_doubt_in(turn.state, file) is not None for file in resuming.edited)
     prompts.ask(turn, question, wording, answers.edit_choices(in_doubt=lost))
 
 

@@ -347,6 +347,8 @@ def test_an_edit_of_a_statement_in_doubt_is_asked_about_and_has_to_be_undone() -
     assert prompt.error.class_ == "DWX_COMMITTED_STATEMENT_CHANGED"
     assert [choice.choice for choice in prompt.choices] == ["retry", "abort"]
     assert [effect for effect in again.effects if isinstance(effect, CheckCommit)] == []
+    again.decide("p1", "abort")
+    assert finished(again).exit_code == 9
 
 
 def test_what_runs_again_after_a_look_is_the_whole_retry_unit() -> None:

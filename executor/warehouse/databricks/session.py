@@ -91,6 +91,7 @@ _START_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 30.0)
 _WORTH_WAITING = ("warehouse_starting", "throttled", "session_lost", "transport")
 _TRANSPORT_ATTEMPTS = 2
 _FIRST_DELAY_S, _LAST_DELAY_S = 0.02, 1.0
+_TELL_EVERY_S = 10.0  # how often it is told that polls get no answer
 _ONE_POLL_S = 2.0  # how long a poll takes at most once the run is to stop
 _LONG_POLL_S = 0.5  # a poll that took longer has waited at the server: ask again at once
 _NEVER = Event()  # something to wait on once `cancel` is set
@@ -106,6 +107,10 @@ Waiting = Callable[[Reason, int, int | None], None]
 
 def _nobody(reason: Reason, elapsed_ms: int, budget_ms: int | None) -> None:
     """Is told, where nobody wants to be."""
+
+
+def _nobody_checks(check: Check) -> None:
+    """Is told what was found on the way, where nobody wants to know."""
 
 
 class DatabricksWarehouse:
@@ -144,7 +149,7 @@ class DatabricksWarehouse:
         self._login = login or LoginChoices()
         self._told = told or Told()
         self._granted: access.Access | None = None
-        self._checked = checked or (lambda check: None)
+        self._checked = checked or _nobody_checks
 
     def open(self, cancel: Event) -> DatabricksSession:
         """Opens a session in the target's catalog and schema.
@@ -161,6 +166,7 @@ class DatabricksWarehouse:
             raise
         for check in checks.connected(*namespace):
             self._checked(check)
+        self._checked = _nobody_checks  # a session that takes the place of a lost one is no news
         return session
 
     def _reach(self, cancel: Event) -> DatabricksSession:
@@ -445,6 +451,7 @@ class DatabricksSession:
         delay = _FIRST_DELAY_S
         asked_to_stop: float | None = None
         last_answer = monotonic()
+        told = -_TELL_EVERY_S
         while True:
             if asked_to_stop is None and cancel.is_set():
                 asked_to_stop = monotonic()
@@ -463,7 +470,9 @@ class DatabricksSession:
                     raise errors.statement_error(
                         exc, during="poll", kind=request.kind, query_id=cursor.query_id
                     ) from exc
-                self._waiting("unreachable", int(lost_for * 1000), int(OUTAGE_BUDGET_S * 1000))
+                if asked - told >= _TELL_EVERY_S:
+                    told = asked
+                    self._waiting("unreachable", int(lost_for * 1000), int(OUTAGE_BUDGET_S * 1000))
                 state = "RUNNING"
                 pause = errors.retry_after_s(exc) or _LAST_DELAY_S
             if state == "SUCCEEDED":
