@@ -72,6 +72,12 @@ FAULTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Faults by what they concern, each as its flag; `statement=` is added for each kind."""
 
+WHOLE = (
+    "starting,seconds=2", "starting,seconds=2,opens=yes", "http-503-open", "drop-after-open",
+    "http-429-open,retry-after=1",
+)  # fmt: skip
+"""Faults that concern the warehouse as a whole, and no statement of it."""
+
 Course = str
 """What became of a statement: `once` (sent once, and it counted), `again` (found not to have
 committed, and sent again), `left` (maintenance that was left out), `asks` (a prompt), `-` (this
@@ -107,11 +113,14 @@ def run_under(fault: str | None, place: Path) -> Told:
     """Runs the example under a fault, answers what is asked, and looks at what is left."""
     place.mkdir(parents=True)
     with LocalWarehouse(place / "warehouse") as warehouse:
-        for statement in KINDS.values() if fault is not None else ():
-            warehouse.faults.add(parse(f"{fault},statement={statement}"))
+        if fault in WHOLE:
+            warehouse.faults.add(parse(fault))
+        elif fault is not None:
+            for statement in KINDS.values():
+                warehouse.faults.add(parse(f"{fault},statement={statement}"))
         ended = _run(warehouse, place)
         struck = {
-            fired.sent.tags["statement"]
+            fired.sent.tags.get("statement")
             for fired in warehouse.faults.fired
             if fired.sent is not None
         }

@@ -17,6 +17,7 @@ from tests.program.matrix import (
     CUSTOMERS,
     EXAMPLE,
     KINDS,
+    WHOLE,
     Told,
     all_faults,
     as_table,
@@ -53,6 +54,15 @@ def test_under_a_fault_nothing_is_lost_and_nothing_doubled(
     assert told.tables == undisturbed.tables
     assert set(told.courses.values()) != {"-"}  # it struck
     assert dwx("replay", "--verify", str(told.run_dir), cwd=told.run_dir).exit_code == 0
+
+
+@pytest.mark.parametrize("fault", WHOLE)
+def test_a_warehouse_that_is_not_ready_is_waited_for(
+    fault: str, tmp_path: Path, undisturbed: Told
+) -> None:
+    told = run_under(fault, tmp_path / "run")
+    assert told.exit_code == 0
+    assert told.tables == undisturbed.tables
 
 
 def test_what_becomes_of_each_statement_is_what_the_document_says(

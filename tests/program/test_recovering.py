@@ -176,3 +176,17 @@ def test_a_warehouse_that_goes_away_is_asked_about_and_gone_on_with_when_it_is_b
                 assert rows_of(again, "filled") == 1
     assert ended.exit_code == 0
     assert dwx("replay", "--verify", str(ended.run_dir), cwd=filling).exit_code == 0
+
+
+# --- a warehouse that is not the one it should be ---------------------------------------------
+
+
+@pytest.mark.parametrize("certificate", ["self-signed", "wrong-host"])
+def test_a_certificate_that_proves_nothing_ends_the_run_before_a_token_is_sent(
+    filling: Path, certificate: str
+) -> None:
+    fault = f"tls,certificate={certificate}"
+    ended = dwx("run", "sql", "--local", "tables", "--fault", fault, cwd=filling)
+    assert ended.exit_code == ended.last.exit_code == 7
+    assert ended.last.error.class_ == "DWX_TLS_FAILED"
+    assert "SSL_CERT_FILE" in ended.last.error.suggestion
