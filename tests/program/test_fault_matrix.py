@@ -69,7 +69,8 @@ def test_what_becomes_of_each_statement_is_what_the_document_says(
     runs: Mapping[str, Future[Told]],
 ) -> None:
     courses = {fault: run.result().courses for fault, run in runs.items()}
-    assert as_table(courses) in DOCUMENT.read_text(encoding="utf-8")
+    told = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert [line for line in as_table(courses).splitlines() if line not in told] == []
 
 
 @pytest.mark.parametrize("fault", ["drop-after-execute", "http-503-execute,executed=yes"])
