@@ -20,7 +20,7 @@ from executor.core import setbacks
 from executor.core.effects import CheckCommit
 from executor.core.inputs import Checked, Failed
 from executor.core.state import Checking, Executing, FileStatement, GoingOn, Ready
-from executor.core.statements import planned_statement, take_effect
+from executor.core.statements import planned_statement, take_effect, unit_start
 from executor.core.turn import Turn
 from protocol.events import Check, ErrorRecord, Outcome, RowCounts, StatementFinished
 
@@ -82,7 +82,7 @@ def _conclude(
         setbacks.done(turn, executing)
         return
     if outcome == "not_committed":
-        _back_to_unit(turn, executing)
+        back_to_unit(turn, executing)
     if checking.error is None and outcome == "not_committed":
         turn.set(phase=Ready())
         return
@@ -90,16 +90,13 @@ def _conclude(
     setbacks.after(turn, executing, error, outcome, evidence)
 
 
-def _back_to_unit(turn: Turn, executing: Executing) -> None:
-    """What runs again after such an end is the whole retry unit: should the look have deceived us,
-    its beginning takes back what the first attempt wrote.
+def back_to_unit(turn: Turn, executing: Executing) -> None:
+    """What runs again is the whole retry unit: its beginning takes back what the first attempt
+    wrote, should it have written all the same.
     """
     task = executing.task
     if isinstance(task, FileStatement):
-        statements = turn.state.file(task.file).statements
-        unit = statements[task.index].unit
-        start = next(place for place, one in enumerate(statements) if one.id == unit)
-        turn.file_progress(task.file, done=start)
+        turn.file_progress(task.file, done=unit_start(turn.state.file(task.file), task.index))
 
 
 def _outcome_unknown(turn: Turn, executing: Executing, evidence: str) -> ErrorRecord:

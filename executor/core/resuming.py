@@ -308,10 +308,7 @@ def _after_interruption(turn: Turn, was: Executing) -> None:
     elif planned.idempotent and turn.state.settings.auth == "local":
         # the embedded warehouse ended with the process, and what ran in it
         recovery.close(turn, was, "unknown", "the process ended while it ran; it is safe to repeat")
-        if isinstance(was.task, FileStatement):
-            file = turn.state.file(was.task.file)
-            units = [statement.id for statement in file.statements]
-            turn.file_progress(file.id, done=units.index(planned.unit))
+        recovery.back_to_unit(turn, was)
         turn.set(phase=Ready())
     else:
         recovery.check(turn, Checking(was))

@@ -28,6 +28,7 @@ from executor.core.state import (
 from executor.core.turn import Turn
 from executor.workflow.names import table_name
 from protocol.events import (
+    PlannedFile,
     PlannedStatement,
     RowCounts,
     RowsAffected,
@@ -143,6 +144,16 @@ def planned_statement(state: State, task: Task) -> tuple[PlannedStatement, str |
             return _own(f"optimize.s{number}", "optimize", table, optimize_sql(table))
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def unit_start(file: PlannedFile, index: int) -> int:
+    """The index of the statement with which the retry unit of another begins; behind the last
+    statement that is the index itself.
+    """
+    if index >= len(file.statements):
+        return index
+    unit = file.statements[index].unit
+    return next(place for place, one in enumerate(file.statements) if one.id == unit)
 
 
 def _own(

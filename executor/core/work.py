@@ -39,6 +39,7 @@ from executor.core.statements import (
     record_success,
     send,
     start,
+    unit_start,
 )
 from executor.core.turn import Turn
 from executor.workflow.names import table_name
@@ -276,7 +277,7 @@ def _retry_in(turn: Turn, file: PlannedFile, phase: Rereading) -> None:
     before = turn.state.file(file.id)
     turn.set(files=tuple(file if one.id == file.id else one for one in turn.state.files))
     turn.emit(FilePlanned(reason="reread", changed=file.sha256 != before.sha256, file=file))
-    start_at = _unit_start(file, phase.index)
+    start_at = unit_start(file, phase.index)
     for old, new in zip(before.statements[:start_at], file.statements[:start_at], strict=False):
         if old.sha256 != new.sha256:
             turn.set(files=tuple(before if one.id == file.id else one for one in turn.state.files))
@@ -284,13 +285,6 @@ def _retry_in(turn: Turn, file: PlannedFile, phase: Rereading) -> None:
             return
     turn.file_progress(file.id, done=min(start_at, len(file.statements)))
     turn.set(phase=Ready())
-
-
-def _unit_start(file: PlannedFile, index: int) -> int:
-    if index >= len(file.statements):
-        return index
-    unit = file.statements[index].unit
-    return next(place for place, one in enumerate(file.statements) if one.id == unit)
 
 
 def _ask_about_edit(turn: Turn, file: PlannedFile, phase: Rereading, line: int) -> None:

@@ -7,7 +7,7 @@ from sqlglot import exp
 from executor.local import sqltypes as t
 from executor.local.catalogs import META, View, attached, table_sql
 from executor.local.dialect import position_of
-from executor.local.dml import counted, target
+from executor.local.dml import counted, table_bytes, target
 from executor.local.errors import (
     SqlError,
     already_exists,
@@ -80,7 +80,7 @@ def _create_table(work: Execution, node: exp.Create) -> Result:
             commit.metrics = {
                 "numFiles": "1" if count else "0",
                 "numOutputRows": str(count),
-                "numOutputBytes": str(400 + 8 * count * len(columns) if count else 0),
+                "numOutputBytes": str(table_bytes(count, columns)),
             }
             work.record(commit)
             return Result(counted("num_affected_rows", "num_inserted_rows"))

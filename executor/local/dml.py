@@ -77,7 +77,7 @@ def insert(work: Execution, node: exp.Insert) -> Result:
         work.record(
             Commit(path, "WRITE", {"mode": mode, "statsOnLoad": "false", "partitionBy": "[]"},
                    {"numFiles": "1" if count else "0", "numOutputRows": str(count),
-                    "numOutputBytes": str(_bytes(count, columns))},
+                    "numOutputBytes": str(table_bytes(count, columns))},
                    blind_append=mode == "Append" and source.find(exp.Table) is None)
         )  # fmt: skip
     return Result(counted("num_affected_rows", "num_inserted_rows"), [(count, count)], count)
@@ -129,7 +129,7 @@ def _count(rows: list[tuple[object, ...]]) -> int:
     return int(str(rows[0][0])) if rows else 0
 
 
-def _bytes(rows: int, columns: list[Column]) -> int:
+def table_bytes(rows: int, columns: list[Column]) -> int:
     """A plausible size: what the rows would take at eight bytes a value, plus a footer."""
     return 0 if not rows else 400 + 8 * rows * max(len(columns), 1)
 

@@ -369,12 +369,8 @@ class Faults:
 
     def wait(self, fault: Fault, times: int = 1, seconds: float = 60.0) -> bool:
         """Waits until it has struck so often; False if it did not within ``seconds``."""
-
-        def struck() -> bool:
-            return sum(one.fault == fault for one in self._fired) >= times
-
         with self._changed:
-            return self._changed.wait_for(struck, seconds)
+            return self._changed.wait_for(lambda: self.times(fault) >= times, seconds)
 
     def certificate(self) -> str | None:
         """What is wrong with the certificate to be shown, if TLS is to be spoken."""

@@ -14,7 +14,7 @@ files VACUUM has removed.
 from __future__ import annotations
 
 from executor.local.catalogs import table_sql
-from executor.local.dml import counted
+from executor.local.dml import counted, table_bytes
 from executor.local.errors import SqlError, unsupported
 from executor.local.execution import Execution
 from executor.local.history import Commit, Entry
@@ -38,10 +38,11 @@ def restore(work: Execution, words: Words) -> Result:
             raise words.error()
         entries = work.engine.history.entries(work.con, path)
         before = int(str(work.run(f"SELECT count(*) FROM {table_sql(path)}")[0][0]))
-        kept = rows_at(entries, before).get(int(wanted))
+        within_reach = rows_at(entries, before)
+        kept = within_reach.get(int(wanted))
         newest = entries[0].version
         if kept is None or int(wanted) == newest:
-            reach = sorted(set(rows_at(entries, before)) - {newest})
+            reach = sorted(set(within_reach) - {newest})
             raise SqlError(
                 "DELTA_CANNOT_RESTORE_TABLE_VERSION",
                 f"Cannot restore table to version {wanted}. Available versions: "
@@ -53,7 +54,7 @@ def restore(work: Execution, words: Words) -> Result:
             f"(SELECT rowid FROM {table_sql(path)} ORDER BY rowid OFFSET {kept})"
         )
         removed = before - kept
-        size = 400 + 8 * kept * len(columns) if kept else 0
+        size = table_bytes(kept, columns)
         gone = 8 * removed * len(columns)
         figures = (size, 1 if kept else 0, 1 if removed else 0, 0, gone, 0)
         names = ("tableSizeAfterRestore", "numOfFilesAfterRestore", "numRemovedFiles",

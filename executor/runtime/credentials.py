@@ -235,9 +235,8 @@ class _Lookup:
         return self._cleaned(given)
 
     def _cleaned(self, given: str) -> str:
-        loopback = re.match(_LOOPBACK, given.lower())
-        if loopback is not None:
-            return loopback[0].rstrip("/")
+        if (loopback := _loopback(given)) is not None:
+            return loopback
         shown = without_user_info(given)
         if given.lower().startswith("http://"):
             self._problems.append(
@@ -423,8 +422,7 @@ class _Lookup:
         if self._first(secret) != profile.values[secret]:
             return False
         theirs = profile.values["host"]
-        loopback = re.match(_LOOPBACK, theirs.lower())
-        if (loopback[0].rstrip("/") if loopback else bare_host(theirs)) == host:
+        if (_loopback(theirs) or bare_host(theirs)) == host:
             return False
         self._problems.append(
             Problem(
@@ -441,6 +439,12 @@ def _expanded(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError:  # a user without a home, as in some containers, has no such file
         return Path(path)
+
+
+def _loopback(given: str) -> str | None:
+    """The address of an embedded warehouse, without a path; `None` for anything else."""
+    found = re.match(_LOOPBACK, given.lower())
+    return found[0].rstrip("/") if found is not None else None
 
 
 def bare_host(given: str) -> str:

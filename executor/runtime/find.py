@@ -11,8 +11,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from executor.runtime.rundir import DEFAULT_ROOT, ROOT_VARIABLE, is_alive
-from protocol.base import MAX_LINE_BYTES
+from executor.runtime.rundir import DEFAULT_ROOT, ROOT_VARIABLE, is_alive, settings_of
 from protocol.errors import shown
 
 PAUSE_SECONDS: Final = 0.05
@@ -52,7 +51,8 @@ def find(root: Path, wanted: str | None) -> Path:
     if len(alive) > 1:
         raise RunNotFound(f"{len(alive)} runs live, so name one of them: {_list(alive)}")
     # `dwx check` leaves a record too, and nobody means it who has a run
-    return next((path for path in (*alive, *known) if not _is_check(path)), known[0])
+    runs_proper = (one for one in (*alive, *known) if settings_of(one).get("preflight") != "only")
+    return next(runs_proper, known[0])
 
 
 def await_live(root: Path, seconds: float) -> None:
@@ -85,14 +85,6 @@ def _named(root: Path, wanted: str) -> Path:
     raise RunNotFound(
         f"{shown(wanted)!r} is neither a run directory nor a run below {where}{listed}"
     )
-
-
-def _is_check(path: Path) -> bool:
-    try:
-        with (path / "events.jsonl").open("rb") as log:
-            return b'"preflight":"only"' in log.readline(MAX_LINE_BYTES)
-    except OSError:
-        return False
 
 
 def _bare(wanted: str) -> str:

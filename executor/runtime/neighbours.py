@@ -6,15 +6,13 @@ is asked of its lock. A run that executes nothing is no neighbour.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from executor.core import checks
 from executor.runtime.find import runs
-from executor.runtime.rundir import is_alive
-from protocol.base import MAX_LINE_BYTES
+from executor.runtime.rundir import is_alive, settings_of
 from protocol.events import Check
 from protocol.hello import Settings
 
@@ -37,22 +35,11 @@ def _neighbours(run_dir: Path, settings: Settings) -> Iterator[str]:
     for path in runs(run_dir.parent):
         if path.name == run_dir.name or not is_alive(path):
             continue
-        theirs = _settings_of(path)
+        theirs = settings_of(path)
         if theirs.get("dry_run") or theirs.get("preflight") == "only":
             continue
         if all(_same(theirs.get(name), getattr(settings, name)) for name in _SAME):
             yield path.name
-
-
-def _settings_of(path: Path) -> dict[str, Any]:
-    """The settings in the first line of a record; empty if they cannot be read."""
-    try:
-        with (path / "events.jsonl").open("rb") as log:
-            hello = json.loads(log.readline(MAX_LINE_BYTES))
-        settings = hello["settings"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -8,7 +8,9 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from protocol.base import MAX_LINE_BYTES
 
 DEFAULT_ROOT: Final = Path(".dwx") / "runs"
 ROOT_VARIABLE: Final = "DWX_RUN_ROOT"
@@ -104,6 +106,16 @@ def holder(run_path: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return pid if isinstance(pid, int) else None
+
+
+def settings_of(run_path: Path) -> dict[str, Any]:
+    """The settings in the first line of a run's record; empty if they cannot be read."""
+    try:
+        with (run_path / "events.jsonl").open("rb") as log:
+            settings = json.loads(log.readline(MAX_LINE_BYTES))["settings"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
 
 
 def is_alive(run_path: Path) -> bool:

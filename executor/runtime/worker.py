@@ -35,13 +35,13 @@ from executor.core.inputs import (
 )
 from executor.runtime.secrets import Masker
 from executor.warehouse.port import (
-    READS,
     ConnectError,
     Request,
     Session,
     StatementError,
     Warehouse,
     Write,
+    end_not_seen,
 )
 from executor.workflow.requirements import Requirements
 from protocol.events import Check, PlannedStatement
@@ -125,7 +125,7 @@ class SessionWorker:
         """
         self._ask(
             lambda: self._execute(request, path, planned, critical),
-            lambda: _end_not_seen(request, path, planned, critical),
+            lambda: _left_behind(request, path, planned, critical),
         )
 
     def close(self) -> None:
@@ -300,19 +300,19 @@ def _not_opened() -> Input:
     return SessionRefused(error_record(facts, path=None, statement=None))
 
 
-def _end_not_seen(
+def _left_behind(
     request: Request, path: str | None, planned: PlannedStatement, critical: bool
 ) -> Input:
     message = f"Cancelled, and {SILENT}; the statement may still be running."
     facts = FailureFacts("DWX_CANCEL_UNCONFIRMED", message, during="poll")
-    reads = request.kind in READS
+    outcome, evidence = end_not_seen(request.kind, SILENT)
     return Failed(
         statement=request.statement,
         elapsed_ms=round(STOP_BUDGET_S * 1000),
         query_id=None,
         error=error_record(facts, path=path, statement=planned, critical=critical),
-        outcome="not_committed" if reads else "unknown",
-        evidence="the statement writes nothing" if reads else SILENT,
+        outcome=outcome,
+        evidence=evidence,
     )
 
 

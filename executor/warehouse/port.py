@@ -25,6 +25,9 @@ from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
 READS: frozenset[StatementKind] = frozenset({"select", "probe", "use", "set"})
 """Kinds that commit nothing, however they end."""
 
+NOTHING_WRITTEN: tuple[Outcome, str] = ("not_committed", "the statement writes nothing")
+"""Outcome of one of these, with its evidence."""
+
 CreatePrivilege = Literal["passed", "unknown", "skipped"]
 """Whether tables may be made: yes; nobody can tell; there are no privileges here."""
 
@@ -75,6 +78,11 @@ class Write:
     """True if it cannot be running any more."""
     wait: bool
     """Whether to wait for its end if it still runs."""
+
+
+def end_not_seen(kind: StatementKind, evidence: str) -> tuple[Outcome, str]:
+    """Outcome and evidence where nobody has seen how a statement of this kind ended."""
+    return NOTHING_WRITTEN if kind in READS else ("unknown", evidence)
 
 
 @dataclass(frozen=True, slots=True)

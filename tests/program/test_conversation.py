@@ -22,7 +22,6 @@ from tests.program.dwx import DWX, Ended, dwx, environment, workflow
 STDINS = {
     "null": "{} < /dev/null > out.jsonl 2> err.txt &",
     "closed": "{} <&- > out.jsonl 2> err.txt &",
-    # a pipe that says nothing and does not end before the run does
     # a pipe that says nothing, held open by somebody else for as long as the run lives
     "silent pipe": "mkfifo pipe; {} <> pipe > out.jsonl 2> err.txt &",
 }

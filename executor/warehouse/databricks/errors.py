@@ -39,7 +39,7 @@ from urllib3.exceptions import (
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
 from executor.warehouse.databricks.auth import AuthFailed
-from executor.warehouse.port import READS, StatementError
+from executor.warehouse.port import NOTHING_WRITTEN, READS, StatementError
 from protocol.events import Outcome, StatementKind
 
 REFUSALS = frozenset({400, 401, 403, 404})
@@ -157,7 +157,7 @@ def retry_after_s(exc: BaseException) -> float | None:
 
 def _outcome(exc: Exception, facts: FailureFacts, kind: StatementKind) -> tuple[Outcome, str]:
     if kind in READS:
-        return "not_committed", "the statement writes nothing"
+        return NOTHING_WRITTEN
     if isinstance(exc, ServerOperationError):
         category = classify(facts).category
         if kind == "script" and category != "syntax":

@@ -58,7 +58,6 @@ from executor.warehouse.databricks.results import (
 )
 from executor.warehouse.databricks.tables import may_create, table_facts
 from executor.warehouse.port import (
-    READS,
     ConnectError,
     CreatePrivilege,
     Fate,
@@ -67,6 +66,7 @@ from executor.warehouse.port import (
     Result,
     StatementError,
     Write,
+    end_not_seen,
 )
 from executor.workflow.names import quote
 from protocol.events import Check, RowCounts
@@ -281,9 +281,8 @@ class DatabricksWarehouse:
             _close(connection)
             facts = FailureFacts("DWX_CONNECTOR_UNPROTECTED", str(exc), during="connect")
             raise ConnectError(facts) from exc
-        parts = urlsplit(self._url())
         queries = QueryHistory(
-            f"{parts.scheme}://{parts.netloc}",
+            self._address(),
             self._target.http_path.partition("?")[0].rpartition("/")[2],
             connection.session.auth_provider.add_headers,
         )
@@ -512,7 +511,7 @@ class DatabricksSession:
                 None, f"The statement ended in state {state}, and the warehouse gave no reason."
             )
             evidence = "the warehouse did not say how it ended"
-        reads = request.kind in READS
+        outcome, evidence = end_not_seen(request.kind, evidence)
         return StatementError(
             replace(
                 facts,
@@ -520,8 +519,8 @@ class DatabricksSession:
                 during="poll",
                 sqlstate=getattr(self._backend.last_status, "sqlState", None),
             ),
-            outcome="not_committed" if reads else "unknown",
-            evidence="the statement writes nothing" if reads else evidence,
+            outcome=outcome,
+            evidence=evidence,
             cancelled=state == "CANCELLED",
         )
 
@@ -657,8 +656,7 @@ def _too_slow(facts: FailureFacts, elapsed_s: float) -> FailureFacts:
 
 
 def _unconfirmed(request: Request, query_id: str | None, budget_s: float) -> StatementError:
-
-    reads = request.kind in READS
+    outcome, evidence = end_not_seen(request.kind, "the end of the statement was not seen")
     return StatementError(
         FailureFacts(
             "DWX_CANCEL_UNCONFIRMED",
@@ -667,10 +665,8 @@ def _unconfirmed(request: Request, query_id: str | None, budget_s: float) -> Sta
             query_id=query_id,
             during="poll",
         ),
-        outcome="not_committed" if reads else "unknown",
-        evidence=(
-            "the statement writes nothing" if reads else "the end of the statement was not seen"
-        ),
+        outcome=outcome,
+        evidence=evidence,
     )
 
 
