@@ -148,19 +148,21 @@ class EmbeddedWarehouse:
         # one for all sessions: a fault that has struck stays counted when another is opened
         self._faults = faults
         self._reached = reached
-        self._server: LocalWarehouse | None = None
+        self._serving: tuple[LocalWarehouse, Warehouse] | None = None
+        """While it runs: the server, and what leads to it, which knows what it has told already."""
 
     def open(self, cancel: Event) -> Session:
         """Starts the warehouse, unless it runs, and opens a session. Errors: `ConnectError`."""
-        server = self._server = self._server or self._start()
-        session = self._reached(Credentials("pat", server.token), server.uri).open(cancel)
-        return _EmbeddedSession(session)
+        if self._serving is None:
+            server = self._start()
+            self._serving = server, self._reached(Credentials("pat", server.token), server.uri)
+        return _EmbeddedSession(self._serving[1].open(cancel))
 
     def close(self) -> None:
         """Ends the warehouse; its files are free for others. It starts again when needed."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            serving[0].close()
 
     def _start(self) -> LocalWarehouse:
         # duckdb and the connector load here, after the first events are out

@@ -190,3 +190,15 @@ def test_a_certificate_that_proves_nothing_ends_the_run_before_a_token_is_sent(
     assert ended.exit_code == ended.last.exit_code == 7
     assert ended.last.error.class_ == "DWX_TLS_FAILED"
     assert "SSL_CERT_FILE" in ended.last.error.suggestion
+
+
+@pytest.mark.parametrize("lost", ["session-lost-poll", "drop-after-execute"])
+def test_a_session_in_the_place_of_a_lost_one_is_not_checked_on_the_way_again(
+    filling: Path, lost: str
+) -> None:
+    fault = f"{lost},sql=INSERT"
+    ended = dwx("run", "sql", "--local", "wh", "--stdout", "full", "--fault", fault, cwd=filling)
+    assert ended.exit_code == 0, ended.stdout
+    assert len(ended.of("reconnected")) == 1
+    on_the_way = [one.name for one in ended.of("check") if one.name == "TCP"]
+    assert on_the_way == ["TCP"]
