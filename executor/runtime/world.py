@@ -88,7 +88,7 @@ def make_world(
             raise ValueError("a run that connects needs a target")
 
         def reached(credentials: Credentials, uri: str | None = None) -> Warehouse:
-            from executor.warehouse.databricks.session import DatabricksWarehouse
+            from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 
             return DatabricksWarehouse(
                 target,

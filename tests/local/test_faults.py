@@ -25,7 +25,8 @@ from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
 from executor.warehouse.databricks.auth import Credentials, Target
 from executor.warehouse.databricks.safe_retry import protect
-from executor.warehouse.databricks.session import DatabricksSession, DatabricksWarehouse
+from executor.warehouse.databricks.session import DatabricksSession
+from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 from executor.warehouse.port import ConnectError, Request, StatementError
 from tests.local.client import connect
 

@@ -12,7 +12,8 @@ import pytest
 from executor.core.failures import classify
 from executor.local.service import LocalWarehouse
 from executor.warehouse.databricks.auth import Credentials, Target
-from executor.warehouse.databricks.session import DatabricksSession, DatabricksWarehouse
+from executor.warehouse.databricks.session import DatabricksSession
+from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 from executor.warehouse.port import ConnectError, Request, Result, StatementError
 from protocol.events import RowCounts, StatementKind
 

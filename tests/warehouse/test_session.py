@@ -14,7 +14,8 @@ import pytest
 
 from executor.core.failures import classify
 from executor.warehouse.databricks.auth import Credentials, Target
-from executor.warehouse.databricks.session import DatabricksSession, DatabricksWarehouse
+from executor.warehouse.databricks.session import DatabricksSession
+from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 from executor.warehouse.port import (
     ConnectError,
     Request,
@@ -590,7 +591,7 @@ def test_a_process_that_connects_prints_nothing_and_loads_the_connector_late(
 import sys
 from threading import Event
 from executor.warehouse.databricks.auth import Credentials, Target
-from executor.warehouse.databricks.session import DatabricksWarehouse
+from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 assert not any(name.split(".")[0] in ("databricks", "urllib3", "pandas") for name in sys.modules)
 target = Target("127.0.0.1", "/sql/1.0/warehouses/test")
 session = DatabricksWarehouse(target, Credentials("pat", {TOKEN!r}), uri={endpoint.uri!r})

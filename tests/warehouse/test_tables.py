@@ -13,8 +13,9 @@ from executor.core.facts import FailureFacts, TableFacts
 from executor.local.service import LocalWarehouse
 from executor.warehouse.databricks.auth import Credentials, Target
 from executor.warehouse.databricks.results import Row
-from executor.warehouse.databricks.session import DatabricksSession, DatabricksWarehouse
+from executor.warehouse.databricks.session import DatabricksSession
 from executor.warehouse.databricks.tables import may_create, table_facts
+from executor.warehouse.databricks.warehouse import DatabricksWarehouse
 from executor.warehouse.port import StatementError
 
 

@@ -8,15 +8,15 @@ had executed anything. In both cases the caller sees one success and the table h
 
 Only the caller knows whether a statement may be sent again, so here nothing is ever repeated below
 the caller: `OneSendPolicy` refuses every retry of urllib3's, `OneSendBackend` every retry of
-`make_request`. What should be repeated (polls, opening a session) is repeated by `session`, which
-waits for Retry-After and can be interrupted meanwhile.
+`make_request`. What should be repeated is repeated by `session` (polls) and `warehouse` (opening a
+session), which wait for Retry-After and can be interrupted meanwhile.
 
 The classes hook into names of the connector that are not public. `protect` checks each of them and
 refuses to go on if one is missing or has changed its shape: better no run than an unprotected one.
 Versions before 4.3 lack some of them. 4.3 would do for dwx, but it gives no `rowcount` to the other
 programs that use the embedded warehouse.
 
-Importing this module imports the connector (0.7 s); `session` does so when it first connects.
+Importing this module imports the connector (0.7 s); `warehouse` does so when it first connects.
 """
 
 from __future__ import annotations
