@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from executor.core.facts import FailureFacts, TableFacts
-from executor.core.failures import classify, readable
+from executor.core.failures import classify
 from executor.workflow.requirements import NewTable, Requirements, Source
 from protocol.events import Check, CheckCounts, CheckStatus, Severity
 
@@ -31,7 +31,6 @@ STEPS: Mapping[str, str] = {
 
 LISTED = 20
 """Names that a check lists at most."""
-OBSERVED_BYTES = 2_000
 
 
 def check(
@@ -42,12 +41,12 @@ def check(
     severity: Severity,
     files: tuple[str, ...] = (),
 ) -> Check:
-    """A check of the pre-flight. `observed` may be text from outside."""
+    """A check of the pre-flight. `observed` may be text from outside, of any length."""
     return Check(
         name=name,
         phase="preflight",
         status=status,
-        observed=readable(observed, OBSERVED_BYTES),
+        observed=observed,
         expected=expected,
         severity=severity,
         files=files,

@@ -31,6 +31,9 @@ _SKIP = Choice(
 _CONTINUE = Choice(choice="continue", effect="run all the same", safe=True)
 _ABORT = Choice(choice="abort", effect="stop the run", safe=True)
 
+OBSERVED_BYTES = 2_000
+"""Longest observation that is told, in bytes of UTF-8."""
+
 NAMED = 20
 """Failed checks that a prompt tells at most; each has an event of its own."""
 
@@ -45,12 +48,14 @@ def begin(turn: Turn) -> None:
 
 def examined(turn: Turn, given: Examined) -> None:
     """A check was made: of the pre-flight, or of the way to the warehouse."""
-    found = {given.check.name: given.check}
+    # shortened only now that it has been masked: who masks half a secret?
+    check = replace(given.check, observed=readable(given.check.observed or "", OBSERVED_BYTES))
+    found = {check.name: check}
     if isinstance(turn.state.phase, Preflighting):
         turn.set(checked={**turn.state.checked, **found})
     else:
         turn.set(reached={**turn.state.reached, **found})
-    turn.emit(given.check)
+    turn.emit(check)
 
 
 def ended(turn: Turn, given: PreflightEnded) -> None:

@@ -223,3 +223,17 @@ def test_a_check_of_files_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -
     refused = dwx("check", "--no-such-flag", cwd=tmp_path)
     assert refused.exit_code == 2
     assert json.loads(refused.stdout.splitlines()[0])["argv"][:2] == ["dwx", "check"]
+
+
+def test_a_check_shows_no_half_of_a_secret_where_a_long_text_is_cut(tmp_path: Path) -> None:
+    workflow(tmp_path / "sql", f01="SELECT id FROM people")
+    secret = "dapi" + "0123456789abcdef" * 2
+    # the text of a check is cut in the middle of it
+    said = f"[INTERNAL_ERROR] {'x' * 1_935} {secret} and more"
+    ended = dwx(
+        "check", "sql", "--local", "warehouse", "--fault", f'error,sql=DESCRIBE,text="{said}"',
+        cwd=tmp_path,
+    )  # fmt: skip
+    observed = next(one.observed for one in ended.of("check") if one.name.endswith("people"))
+    assert 1_900 < len(observed.encode()) <= 2_000
+    assert "dapi" not in observed
