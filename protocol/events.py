@@ -22,7 +22,7 @@ from protocol.base import (
     VolatileInt,
     VolatileText,
 )
-from protocol.hello import Hello, Unanswered
+from protocol.hello import Convergence, Hello, Unanswered
 from protocol.policy import Rule, Unmatched
 
 # --- words shared by several events -----------------------------------------------------------
@@ -45,6 +45,9 @@ Retry = Literal["auto", "after_check", "user", "no"]
 first attempt committed, only somebody who decides so, nobody (it would fail again)."""
 RowSource = Literal["result", "driver", "history", "unknown"]
 CheckStatus = Literal["passed", "failed", "unknown", "skipped"]
+CheckPhase = Literal["preflight", "recovery", "publish", "final"]
+"""When a check is made: before anything is executed; to find out what became of a statement; before
+a loop's result is published; when all files are done."""
 Severity = Literal["fatal", "critical", "moderate", "warning"]
 RunOutcome = Literal["succeeded", "failed", "cancelled", "incomplete"]
 CancelMode = Literal["after_statement", "now"]
@@ -171,6 +174,37 @@ class PlannedLoop(Message):
     max_iterations: int
     generate: bool
     """True if iterations beyond the files are generated from the last file."""
+    stall_after: int = 3
+    """Iterations without a smaller residual after which the loop counts as stalled."""
+    intermediates: tuple[str, ...] = ()
+    """Tables nobody needs when all is done; `{iteration}` stands for every one, from 1 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCheck(Message):
+    """A query about what the run has made, and what it has to give."""
+
+    name: str
+    phase: Literal["publish", "final"]
+    severity: Severity
+    sql: str
+    """One query; `{result}` is the table of the loop's last iteration."""
+    expect: tuple[str, ...]
+    """All that must hold of the one row it gives (`rows = expected`); none: it gives no row."""
+    loop: str | None = None
+    """Of phase `publish`: the loop whose result it is about."""
+    table: str | None = None
+    """The table it is about."""
+    share: tuple[str, ...] = ()
+    """Two columns whose quotient is the table's coverage."""
+    sizes: bool = False
+    """True if its columns tell the sizes of clusters."""
+    files: tuple[str, ...] = ()
+    """Ids of the files that made what it is about."""
+    source: str
+    """Where it is written: `workflow.toml`, `checks/name.sql`, a profile, or `dwx`."""
+    problem: Prose | None = None
+    """Why it cannot be evaluated, where that is known beforehand; `sql` is empty then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +269,21 @@ class PromptCounts(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSpent(Message):
+    """Where the time went. What runs side by side counts in full each."""
+
+    statements_ms: Milliseconds = 0
+    """Statements of files."""
+    convergence_ms: Milliseconds = 0
+    """Tests of loops, and making their results."""
+    optimize_ms: Milliseconds = 0
+    checks_ms: Milliseconds = 0
+    """Pre-flight, before publishing, and at the end."""
+    asking_ms: Milliseconds = 0
+    """Waiting for answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckCounts(Message):
     passed: int = 0
     failed: int = 0
@@ -252,8 +301,12 @@ class Plan(Message):
     type: Literal["plan"] = "plan"
     directory: VolatileText
     profile: str | None
+    profile_reason: VolatileText | None = None
+    """Why this profile, or why none."""
     files: tuple[PlannedFile, ...] | Cut
     loops: tuple[PlannedLoop, ...] | Cut
+    checks: tuple[PlannedCheck, ...] | Cut = ()
+    """Checks before a loop's result is published, and at the end."""
     total_files: int
     total_statements: int
     warnings: tuple[PlanWarning, ...] | Cut
@@ -341,15 +394,21 @@ class Disconnected(Message):
 class Check(Message):
     type: Literal["check"] = "check"
     name: str
-    phase: Literal["preflight", "recovery", "final"]
+    phase: CheckPhase
     status: CheckStatus
     observed: VolatileText | None
     expected: VolatileText | None
     severity: Severity
     files: tuple[str, ...] = ()
-    """Ids of the files that need it."""
+    """Ids of the files that need it; of `publish` and `final`: that made what it is about."""
     rows: RowCounts | None = None
     """Of phase `recovery`: the rows that a statement touched that was found to have committed."""
+    table: str | None = None
+    """The table it is about."""
+    measured: dict[str, int] | None = None
+    """The numbers that the query gave, by column."""
+    elapsed_ms: Milliseconds | None = None
+    """How long the query took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,6 +416,18 @@ class PreflightFinished(Message):
     """All checks of the pre-flight have been made, those of connecting included."""
 
     type: Literal["preflight_finished"] = "preflight_finished"
+    checks: CheckCounts
+    elapsed_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksFinished(Message):
+    """All checks of a phase have been made."""
+
+    type: Literal["checks_finished"] = "checks_finished"
+    phase: Literal["publish", "final"]
+    loop: str | None
+    """Of phase `publish`: the loop whose result they are about."""
     checks: CheckCounts
     elapsed_ms: Milliseconds
 
@@ -472,6 +543,8 @@ class Iteration(Message):
     """Rows of this iteration's table that the previous one does not have; 0 is a fixpoint."""
     residual: int | None
     """What is left to merge, where the loop declares such a probe."""
+    iterations_left: int | None = None
+    """An estimate from the residuals so far."""
     rows: int | None
     source: Literal["file", "generated"]
     table: str
@@ -483,6 +556,8 @@ class Converged(Message):
     type: Literal["converged"] = "converged"
     loop: str
     iterations: int
+    by: Convergence = "updated"
+    """Which tests gave 0."""
     final_table: str
 
 
@@ -500,6 +575,21 @@ class AliasCreated(Message):
     type: Literal["alias_created"] = "alias_created"
     table: str
     from_: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed(Message):
+    """What a table holds, looked up before OPTIMIZE, and whether OPTIMIZE is worth it."""
+
+    type: Literal["weighed"] = "weighed"
+    table: str
+    statement: str
+    """The OPTIMIZE that follows if it is worth it."""
+    files: VolatileInt | None
+    bytes: VolatileInt | None
+    format: VolatileText | None
+    worth: Annotated[bool, VOLATILE]
+    reason: Prose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -674,10 +764,18 @@ class RunFinished(Message):
     loops: tuple[LoopResult, ...] | Cut
     tables: tuple[TableRows, ...] | Cut
     """Tables the run wrote and did not drop, with the rows last reported; `None` is unknown."""
+    rows: int | None = None
+    """Rows affected by all statements of files that reported a number."""
     coverage: Annotated[dict[str, float], VOLATILE] | None
+    """By table, the share of rows that have a canonical id, from 0 to 1."""
+    clusters: dict[str, int] | None = None
+    """How large clusters of ids are, as measured by the check that tells."""
     checks: CheckCounts | None
+    failed_checks: tuple[str, ...] | Cut = ()
+    """Names of checks that failed or are unknown, the gravest first."""
     prompts: PromptCounts
     elapsed_ms: Milliseconds
+    times: Annotated[TimeSpent, VOLATILE] | None = None
     slowest: Annotated[tuple[SlowStatement, ...], VOLATILE]
     next: Annotated[tuple[str, ...], VOLATILE]
     """What to do now, most useful first."""
@@ -689,9 +787,10 @@ class RunFinished(Message):
 
 Event = (
     Hello | Plan | FilePlanned | Connecting | Waiting | LoginRequired | Connected | Reconnected
-    | Disconnected | Check | PreflightFinished | FileStarted | StatementStarted
+    | Disconnected | Check | PreflightFinished | ChecksFinished | FileStarted | StatementStarted
     | StatementSubmitted | StatementFinished | RowsAffected | FileFinished | LoopStarted
-    | Iteration | Converged | NotConverged | AliasCreated | Optimized | CleanedUp | ErrorPrompt
+    | Iteration | Converged | NotConverged | AliasCreated | Weighed | Optimized
+    | CleanedUp | ErrorPrompt
     | PromptResolved | DecisionAccepted | DecisionRejected | InputClosed | Retrying | Warned
     | Heartbeat | CancelRequested | RunSuspended | RunFinished
 )  # fmt: skip

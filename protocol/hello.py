@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 View = Literal["full", "progress", "attention", "off"]
 Unanswered = Literal["suspend", "abort", "skip"]
 PreflightMode = Literal["on", "off", "only"]
+Convergence = Literal["updated", "residual", "both"]
+OptimizeMode = Literal["off", "final", "loop", "all"]
+ChecksMode = Literal["off", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +51,21 @@ class Settings(Message):
     """How long the session stays open while an answer is awaited: an open one keeps the warehouse
     running."""
     skip_loop: bool = False
-    optimize: bool = False
+    convergence: Convergence = "both"
+    """What a loop is tested with: rows an iteration changed, what is left to merge, or both; a loop
+    without a residual is tested with `updated` in any case."""
+    optimize: OptimizeMode = "off"
+    """Which tables OPTIMIZE is run on: none, outputs, those of loops, all of these."""
+    optimize_min_files: int = 2
+    """A table with fewer files is left as it is; 0 or 1: none is looked at before."""
     dry_run: bool = False
     preflight: PreflightMode = "off"
     """Whether checks are made before anything is executed; `only`: and nothing is."""
+    checks: ChecksMode = "off"
+    """Whether what the run has made is checked; `warn`: and the exit code is the same whatever is
+    found."""
+    cleanup: bool = False
+    """Whether the tables of loops are dropped once all is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from protocol.hello import View
 
@@ -27,6 +27,15 @@ ATTENTION: Final = frozenset(
     }
 )
 """What `attention` shows: what somebody must act on or has acted on, and where the run ends."""
+
+
+def is_quiet(event: Any) -> bool:
+    """True for what `progress` leaves out though it shows others of its type: a check after the
+    work that passed, since `checks_finished` tells how many there were.
+    """
+    return bool(
+        event.type == "check" and event.phase in ("publish", "final") and event.status == "passed"
+    )
 
 
 def shows(view: View, event_type: str) -> bool:

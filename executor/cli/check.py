@@ -33,8 +33,12 @@ def parser() -> Parser:
     flags.set_defaults(
         preflight="only",
         dry_run=False,
+        checks="off",
+        convergence=unasked.convergence,
         max_iterations=None,
-        optimize_tables=False,
+        optimize=unasked.optimize,
+        optimize_min_files=unasked.optimize_min_files,
+        cleanup=False,
         prompt_timeout=unasked.prompt_timeout_ms,
         on_unanswered=unasked.on_unanswered,
         keep_session=unasked.keep_session_ms,

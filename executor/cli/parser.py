@@ -105,6 +105,13 @@ def _is_secret(name: str, value: str) -> bool:
     return abbreviated or _SECRET.fullmatch(name) is not None
 
 
+def count(text: str) -> int:
+    """A whole number from 0 on."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
 def positive(text: str) -> int:
     """A whole number from 1 on."""
     if not re.fullmatch(r"[1-9]\d{0,8}", text):

@@ -361,9 +361,13 @@ class Process:
             on_unanswered=args.on_unanswered,
             keep_session_ms=args.keep_session,
             skip_loop=args.skip_loop,
-            optimize=args.optimize_tables,
+            convergence=args.convergence,
+            optimize=args.optimize,
+            optimize_min_files=args.optimize_min_files,
             dry_run=args.dry_run,
             preflight=args.preflight,
+            checks=args.checks,
+            cleanup=args.cleanup,
         )
 
     def _exists(self, path: Path) -> int:

@@ -17,6 +17,7 @@ from executor.cli.parser import (
     Parser,
     UsageError,
     assignment,
+    count,
     descriptor,
     duration_ms,
     fault,
@@ -171,9 +172,45 @@ def _add_execution(what: _ArgumentGroup) -> None:
         help="checks before anything is executed: tables, columns, privileges, other runs",
     )
     what.add_argument("--dry-run", action="store_true", help="read the plan, execute nothing")
+    what.add_argument(
+        "--checks",
+        choices=("off", "warn", "fail"),
+        default="fail",
+        help="checks of what the run has made; warn: they do not decide the exit code "
+        "(default: fail)",
+    )
+    what.add_argument(
+        "--convergence",
+        choices=("updated", "residual", "both"),
+        default="both",
+        help="what a loop is tested with: rows that changed, what is left to merge, or both "
+        "(default); residual alone saves comparing two whole tables",
+    )
     what.add_argument("--max-iterations", type=positive, metavar="N")
     what.add_argument(
-        "--optimize-tables", action="store_true", help="OPTIMIZE loop tables and outputs"
+        "--optimize",
+        choices=("off", "final", "loop", "all"),
+        default="off",
+        help="OPTIMIZE outputs (final), the tables of iterations (loop), or both (default: off)",
+    )
+    what.add_argument(
+        "--optimize-tables",
+        action="store_const",
+        const="all",
+        dest="optimize",
+        help="the same as --optimize all",
+    )
+    what.add_argument(
+        "--optimize-min-files",
+        type=count,
+        default=2,
+        metavar="N",
+        help="leave tables with fewer files as they are; 0: do not look (default: 2)",
+    )
+    what.add_argument(
+        "--cleanup",
+        action="store_true",
+        help="drop the intermediate tables of loops once all is well",
     )
 
 

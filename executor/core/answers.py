@@ -14,6 +14,7 @@ from executor.core.effects import GenerateFile, ReadFile, ReadPlan
 from executor.core.state import (
     Asking,
     Checking,
+    CleanUp,
     ConnectQuestion,
     EditQuestion,
     ErrorQuestion,
@@ -22,11 +23,13 @@ from executor.core.state import (
     FileStatement,
     Generating,
     GoingOn,
+    LoopProgress,
     LoopQuestion,
     LoopStatement,
     OutputOptimize,
     Preflighting,
     PreflightQuestion,
+    PublishQuestion,
     Question,
     Ready,
     Rereading,
@@ -37,14 +40,23 @@ from executor.core.state import (
 )
 from executor.core.statements import planned_statement
 from executor.core.turn import Turn
+from executor.core.verdicts import iterations_left, stalled
 from executor.workflow.names import table_name
-from protocol.events import Choice, ChoiceName, FileFinished, LoopResult, Outcome, PlannedFile
+from protocol.events import (
+    Choice,
+    ChoiceName,
+    FileFinished,
+    LoopResult,
+    Outcome,
+    PlannedFile,
+    PlannedLoop,
+)
 
 UNDOABLE = frozenset({"insert", "insert_overwrite", "merge", "update", "delete", "copy_into"})
 """Kinds of write that leave the table they write the same table."""
 
 EXTEND_BY = 10
-"""Iterations added by `extend` that does not say how many."""
+"""Iterations added by `extend` that does not say how many, at least."""
 
 
 # --- what is offered --------------------------------------------------------------------------
@@ -71,7 +83,7 @@ def error_choices(
             )
             # it would be in vain if the statement still ran and committed afterwards
             choices.append(Choice(choice="restore", effect=effect, safe=False))
-    if isinstance(task, LoopStatement) and task.what == "probe":
+    if isinstance(task, LoopStatement) and task.tests:
         return (*choices, _choice("accept", _ACCEPT), _choice("abort", _ABORT))
     choices.append(_choice("done", "treat the statement as done by hand and go on with the next"))
     choices.append(_choice("skip", "mark the file failed, skip the files that need it, go on"))
@@ -87,10 +99,11 @@ def _undoable(state: State, task: FileStatement, executing: Executing) -> int | 
     return executing.version if exists and planned.kind in UNDOABLE else None
 
 
-def loop_choices(*, can_extend: bool) -> tuple[Choice, ...]:
-    """The choices when a loop has reached its limit."""
+def loop_choices(state: State, loop_id: str, *, can_extend: bool) -> tuple[Choice, ...]:
+    """The choices when a loop has reached its limit, or has stalled."""
+    default = extension(state.loop_progress[loop_id])
     extend = (
-        _choice("extend", f"go on for params.iterations more iterations (default {EXTEND_BY})"),
+        _choice("extend", f"go on for params.iterations more iterations (default {default})"),
     )
     rest = (_choice("accept", _ACCEPT), _choice("abort", _ABORT))
     return extend + rest if can_extend else rest
@@ -110,6 +123,12 @@ def file_choices(phase: Rereading | Generating) -> tuple[Choice, ...]:
         _choice("skip", "mark the file failed, skip the files that need it, go on"),
         _choice("abort", _ABORT),
     )
+
+
+def extension(progress: LoopProgress) -> int:
+    """Iterations added by `extend` that does not say how many: enough, as far as one can guess."""
+    # one more, because a guess is a guess, and another for the proof that nothing changes
+    return max(EXTEND_BY, (iterations_left(progress.residuals) or 0) + 2)
 
 
 _ABORT = "stop the run"
@@ -144,9 +163,7 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
             turn.set(phase=GoingOn(was))
         case LoopQuestion(loop, _):
             if choice == "extend":
-                limit = turn.state.loop_progress[loop].limit + (iterations or EXTEND_BY)
-                turn.loop_progress(loop, limit=limit)
-                next_iteration(turn, loop)
+                extend(turn, loop, iterations)
             else:
                 accept(turn, loop)
         case FileQuestion(phase, _):
@@ -157,6 +174,10 @@ def take(turn: Turn, asking: Asking, choice: ChoiceName, iterations: int | None)
                 turn.want(ReadPlan())
             else:
                 turn.set(files=with_files(turn.state, files), phase=GoingOn(was))
+        case PublishQuestion(loop):
+            if choice == "continue":
+                turn.loop_progress(loop, stage="aliasing")
+            # else its checks are simply what comes next again
         case PreflightQuestion() if choice == "retry":
             turn.set(phase=Preflighting(reading=True))
             turn.want(ReadPlan())
@@ -173,12 +194,12 @@ def _abort(turn: Turn, asking: Asking) -> None:
     in_loop = isinstance(question, LoopQuestion) or (
         isinstance(question, FileQuestion) and isinstance(question.phase, Generating)
     )
-    is_probe = (
+    is_test = (
         isinstance(question, ErrorQuestion)
         and isinstance(question.task, LoopStatement)
-        and question.task.what == "probe"
+        and question.task.tests
     )
-    if in_loop or is_probe:
+    if in_loop or is_test:
         ending.flaw(turn, loop_aborted=True)
     else:
         ending.flaw(turn, aborted=True)
@@ -212,7 +233,7 @@ def _after_error(turn: Turn, task: Task, choice: ChoiceName) -> None:
                 turn.file_progress(file, restore_to=None)
             else:
                 give_up_file(turn, file, skip_dependents=choice == "skip")
-        case OutputOptimize():
+        case OutputOptimize() | CleanUp():
             pass  # never asked about
         case _ as unreachable:
             assert_never(unreachable)
@@ -332,6 +353,27 @@ def next_iteration(turn: Turn, loop_id: str) -> None:
         iteration=progress.iteration + 1,
         generated=False,
         started=turn.at,
+        updated=None,
+    )
+
+
+def extend(turn: Turn, loop_id: str, iterations: int | None) -> None:
+    """Lets the loop go on beyond its limit, or though it had stalled."""
+    progress = turn.state.loop_progress[loop_id]
+    more = iterations or extension(progress)
+    residuals = progress.residuals
+    if stalled(residuals, turn.state.loop(loop_id).stall_after):
+        residuals = residuals[-1:]  # or it would count as stalled again at once
+    limit = max(progress.limit, progress.iteration + more)
+    turn.loop_progress(loop_id, limit=limit, residuals=residuals)
+    next_iteration(turn, loop_id)
+
+
+def can_go_on(state: State, loop: PlannedLoop) -> bool:
+    """Whether there is a file for the loop's next iteration, or one can be generated."""
+    following = state.loop_progress[loop.id].iteration + 1
+    return loop.generate or any(
+        file.loop == loop.id and file.iteration == following for file in state.files
     )
 
 
@@ -345,7 +387,7 @@ def generate(turn: Turn, phase: Generating) -> None:
 def accept(turn: Turn, loop_id: str) -> None:
     """Publishes a loop's last finished iteration though it was not shown to have converged."""
     ending.flaw(turn, unfinished=True)
-    turn.loop_progress(loop_id, stage="aliasing", accepted=True)
+    turn.loop_progress(loop_id, stage="checking", accepted=True)
 
 
 def settle(turn: Turn, loop_id: str) -> None:

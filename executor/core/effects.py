@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocol.events import StatementKind
+from protocol.events import PlannedCheck, StatementKind
 from protocol.hello import Entry
 
 
@@ -64,6 +65,27 @@ class Inspect:
 
     statement: str
     table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weigh:
+    """Find out how many files a table has; answered by `TableWeighed`."""
+
+    statement: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeChecks:
+    """Make these checks, side by side where that can be; answered by `Examined` for each in this
+    order, then `ChecksEnded`.
+    """
+
+    checks: tuple[PlannedCheck, ...]
+    left_out: Mapping[str, str]
+    """Those that are not to be made, by name, each with the reason."""
+    began: datetime
+    """When the run began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +149,6 @@ class Finish:
 
 Effect = (
     Emit | ReadPlan | OpenSession | CloseSession | Preflight | ReadFile | GenerateFile | Inspect
-    | CheckCommit | Execute | CancelRunning | SetTimer | ClearTimer | Finish
+    | Weigh | MakeChecks | CheckCommit | Execute | CancelRunning | SetTimer | ClearTimer | Finish
 )  # fmt: skip
 """Any effect."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from executor.core import checks
+from executor.core import checks, findings
 from executor.core.effects import CloseSession, Finish
 from executor.core.state import Asking, Closing, Ended, State
 from executor.core.turn import Turn
@@ -25,6 +25,7 @@ from protocol.events import (
     SlowStatement,
     StatementCounts,
     TableRows,
+    TimeSpent,
 )
 from protocol.exit_codes import (
     CANCELLED,
@@ -101,7 +102,7 @@ def suspend_line(turn: Turn, reason: str, asking: Asking | None) -> None:
 def finish(turn: Turn, code: int, error: ErrorRecord | None) -> None:
     """Writes `run_finished` and stops."""
     state = turn.state
-    made = (*state.reached.values(), *state.checked.values())
+    made = (*state.reached.values(), *state.checked.values(), *state.validated.values())
     turn.emit(
         RunFinished(
             outcome=OUTCOMES.get(code, "failed"),
@@ -116,10 +117,14 @@ def finish(turn: Turn, code: int, error: ErrorRecord | None) -> None:
             ),
             loops=loop_results(state),
             tables=tuple(TableRows(name=name, rows=rows) for name, rows in state.tables.items()),
-            coverage=None,
+            rows=rows_affected(state),
+            coverage=findings.coverage(state),
+            clusters=findings.clusters(state),
             checks=checks.counts(made) if made else None,
+            failed_checks=tuple(one.name for one in findings.not_passed(made)),
             prompts=PromptCounts(asked=state.asked, resolved=len(state.settled)),
             elapsed_ms=turn.since(state.began),
+            times=TimeSpent(**state.spent),
             slowest=tuple(
                 SlowStatement(statement=slow.statement, path=slow.path, elapsed_ms=slow.elapsed_ms)
                 for slow in state.slowest
@@ -144,7 +149,7 @@ def exit_code(state: State) -> int:
         CANCELLED: flaws.cancelled,
         FAILED: flaws.aborted,
         NOT_CONVERGED: flaws.loop_aborted,
-        INCOMPLETE: flaws.unfinished,
+        INCOMPLETE: flaws.unfinished or bool(findings.decisive(state)),
         SUCCEEDED: True,
     }
     return next(code for code in URGENCY if applying[code])
@@ -160,6 +165,12 @@ def file_counts(state: State) -> FileCounts:
         not_needed=statuses.count("not_needed"),
         total=len(state.files),
     )
+
+
+def rows_affected(state: State) -> int | None:
+    """Rows affected by all statements of files that said so; `None` if none did."""
+    known = [progress.rows for progress in state.progress.values() if progress.rows is not None]
+    return sum(known) if known else None
 
 
 def loop_results(state: State) -> tuple[LoopResult, ...]:

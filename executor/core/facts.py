@@ -39,3 +39,12 @@ class TableFacts:
     exists: bool | None
     columns: tuple[str, ...] = ()
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    """What a table holds, as its format keeps it; `None` for what could not be found out."""
+
+    format: str | None = None
+    files: int | None = None
+    bytes: int | None = None

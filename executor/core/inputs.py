@@ -77,7 +77,7 @@ class SessionClosed:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A check of the pre-flight was made."""
+    """A check was made: of the pre-flight, or of what the run has made."""
 
     check: Check
 
@@ -85,6 +85,13 @@ class Examined:
 @dataclass(frozen=True, slots=True)
 class PreflightEnded:
     """All checks of the pre-flight have been made."""
+
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksEnded:
+    """All checks of what the run has made, that were asked for, have been made."""
 
     elapsed_ms: int
 
@@ -110,6 +117,16 @@ class Inspected:
 
     statement: str
     version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableWeighed:
+    """What a table holds; `None` for what cannot be found out. `bytes` in all its files."""
+
+    statement: str
+    files: int | None
+    bytes: int | None
+    format: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +252,8 @@ class Broken:
 
 Input = (
     Begun | Resumed | PlanRead | Refused | SessionOpened | SessionRefused | SessionClosed | Examined
-    | PreflightEnded | FileRead | FileUnreadable | Inspected | Checked | Submitted | Succeeded
-    | Failed | Decided | Undecidable | DeadlinePassed | StopRequested | InputEnded
-    | Noticed | Delayed | LoginNeeded | Beat | Broken
+    | PreflightEnded | ChecksEnded | FileRead | FileUnreadable | Inspected | TableWeighed | Checked
+    | Submitted | Succeeded | Failed | Decided | Undecidable | DeadlinePassed | StopRequested
+    | InputEnded | Noticed | Delayed | LoginNeeded | Beat | Broken
 )  # fmt: skip
 """Any input."""

@@ -8,8 +8,8 @@ Phases and what leads from one to another:
 
     Planning --PlanRead--> Connecting --SessionOpened--> Preflighting --> (work) ... --> Closing
                                                                            |  ^           --> Ended
-                    Inspecting / Executing / Checking / Pausing <----------+--+
-                            / Rereading / Generating / Asking
+         Inspecting / Weighing / Executing / Checking / Pausing <----------+--+
+               / Validating / Rereading / Generating / Asking
 
 A session that is lost, or let go while an answer is awaited, is opened again when something needs
 it (Resuming), as it is in a process that goes on with the run.
@@ -25,13 +25,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from executor.core import ending, preflight, prompts, recovery, resuming, work
+from executor.core import (
+    ending,
+    maintenance,
+    preflight,
+    prompts,
+    recovery,
+    resuming,
+    validation,
+    work,
+)
 from executor.core.effects import Effect, ReadPlan
 from executor.core.inputs import (
     Beat,
     Begun,
     Broken,
     Checked,
+    ChecksEnded,
     DeadlinePassed,
     Decided,
     Delayed,
@@ -54,6 +64,7 @@ from executor.core.inputs import (
     StopRequested,
     Submitted,
     Succeeded,
+    TableWeighed,
     Undecidable,
 )
 from executor.core.state import (
@@ -74,6 +85,8 @@ from executor.core.state import (
     Rereading,
     Resuming,
     State,
+    Validating,
+    Weighing,
     in_doubt,
 )
 from executor.core.statements import planned_statement, submitted
@@ -155,7 +168,13 @@ def _take(turn: Turn, given: Input) -> None:
                 _session_closed(turn, given)
             # else it was let go while an answer was awaited, and that stands in the log
         case Examined():
-            preflight.examined(turn, given)
+            if given.check.phase in ("publish", "final"):
+                validation.examined(turn, given)
+            else:
+                preflight.examined(turn, given)
+        case ChecksEnded():
+            _expect(turn, given, state_is=Validating)
+            validation.ended(turn, given)
         case PreflightEnded():
             _expect(turn, given, state_is=Preflighting)
             preflight.ended(turn, given)
@@ -167,6 +186,8 @@ def _take(turn: Turn, given: Input) -> None:
             work.file_unreadable(turn, given)
         case Inspected():
             work.inspected(turn, given, _inspecting(turn, given))
+        case TableWeighed():
+            maintenance.weighed(turn, given, _weighing(turn, given))
         case Checked():
             recovery.checked(turn, _checking(turn, given), given)
         case Submitted():
@@ -212,12 +233,13 @@ def _may_have_written(state: State) -> bool:
 
 def _plan_read(turn: Turn, given: PlanRead) -> None:
     plan = given.plan
-    if isinstance(plan.files, Cut) or isinstance(plan.loops, Cut):
+    if isinstance(plan.files, Cut) or isinstance(plan.loops, Cut) or isinstance(plan.checks, Cut):
         raise TypeError("a plan that was cut for the wire must be resolved before it is used")
     turn.emit(plan)
     turn.set(
         files=plan.files,
         loops=plan.loops,
+        checks=plan.checks,
         progress={file.id: FileProgress() for file in plan.files},
         loop_progress={loop.id: LoopProgress() for loop in plan.loops},
     )
@@ -312,6 +334,13 @@ def _expect(
 def _inspecting(turn: Turn, given: Inspected) -> Inspecting:
     phase = turn.state.phase
     if not isinstance(phase, Inspecting) or phase.statement != given.statement:
+        raise IllegalInputError(turn.state, given)
+    return phase
+
+
+def _weighing(turn: Turn, given: TableWeighed) -> Weighing:
+    phase = turn.state.phase
+    if not isinstance(phase, Weighing) or phase.statement != given.statement:
         raise IllegalInputError(turn.state, given)
     return phase
 

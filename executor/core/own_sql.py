@@ -25,6 +25,13 @@ def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
     )
 
 
+def residual_sql(loop: PlannedLoop, iteration: int) -> str:
+    """One number: what is left to merge after this iteration."""
+    if loop.residual is None:
+        raise ValueError(f"loop {loop.id} has no residual")
+    return loop.residual.replace("{table}", sql_name(table_name(loop.table, iteration)))
+
+
 def alias_sql(loop: PlannedLoop, iteration: int) -> str:
     """Makes the loop's alias from the table of its last iteration."""
     if loop.alias is None:
@@ -35,6 +42,10 @@ def alias_sql(loop: PlannedLoop, iteration: int) -> str:
 
 def optimize_sql(table: str) -> str:
     return f"OPTIMIZE {sql_name(table)}"
+
+
+def drop_sql(table: str) -> str:
+    return f"DROP TABLE IF EXISTS {sql_name(table)}"
 
 
 def restore_sql(table: str, version: int) -> str:

@@ -62,6 +62,7 @@ def ended(turn: Turn, given: PreflightEnded) -> None:
     """All checks have been made."""
     checks = (*turn.state.reached.values(), *turn.state.checked.values())
     turn.emit(PreflightFinished(checks=counts(checks), elapsed_ms=given.elapsed_ms))
+    turn.spent(checks_ms=given.elapsed_ms)
     turn.set(phase=Ready())
     if turn.state.stop is not None:
         return

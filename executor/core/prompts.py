@@ -40,6 +40,8 @@ from executor.core.state import (
     Settled,
     State,
     Task,
+    Validating,
+    Weighing,
 )
 from executor.core.statements import planned_statement
 from executor.core.turn import Turn
@@ -184,7 +186,7 @@ def ask(
     )
     prompt = replace(prompt, digest=digest_of(prompt))
     asking = Asking(prompt=prompt, question=question)
-    turn.set(asked=number)
+    turn.set(asked=number, asked_at=turn.at)
     turn.emit(prompt, durable=True)
     wait(turn, asking, deadline)
 
@@ -318,6 +320,7 @@ def _close_prompt(
         durable=True,
     )
     turn.set(settled={**turn.state.settled, prompt_id: Settled(choice=choice, how=how, by=by)})
+    turn.spent(asking_ms=turn.since(turn.state.asked_at))
     turn.want(ClearTimer(prompt_id))
     turn.want(ClearTimer(KEEPING))
 
@@ -376,8 +379,8 @@ def request_stop(turn: Turn, by: Any, mode: CancelMode) -> None:
     elif isinstance(phase, Pausing):
         turn.want(ClearTimer(phase.timer))
         turn.set(phase=Ready())
-    elif isinstance(phase, Connecting | Preflighting | Resuming) or (
-        isinstance(phase, Executing | Inspecting | Checking) and mode == "now"
+    elif isinstance(phase, Connecting | Preflighting | Validating | Resuming) or (
+        isinstance(phase, Executing | Inspecting | Weighing | Checking) and mode == "now"
     ):
         turn.want(CancelRunning())
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from executor.core import answers, ending, preflight, prompts, recovery
+from executor.core import answers, ending, maintenance, preflight, prompts, recovery
 from executor.core.effects import (
     GenerateFile,
     OpenSession,
@@ -45,6 +45,7 @@ from executor.core.state import (
     Rereading,
     Resuming,
     State,
+    Weighing,
     in_doubt,
 )
 from executor.core.statements import planned_statement
@@ -288,6 +289,8 @@ def go_on(turn: Turn, was: Phase) -> None:
             _after_interruption(turn, was)
         case Checking():
             recovery.check(turn, was)
+        case Weighing(task):
+            maintenance.begin(turn, task)
         case Rereading(file, _):
             turn.want(ReadFile(file))
         case Generating():

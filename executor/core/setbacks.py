@@ -6,8 +6,9 @@ again; what nothing depends on is left behind; everything else is for the caller
 
 from __future__ import annotations
 
-from executor.core import answers, convergence, ending, prompts, retries
+from executor.core import answers, convergence, ending, maintenance, prompts, retries
 from executor.core.state import (
+    CleanUp,
     Executing,
     FileStatement,
     LoopStatement,
@@ -37,6 +38,12 @@ def after(
     if outcome == "not_committed" and retries.again(turn, planned.id, error):
         if isinstance(task, OutputOptimize):
             turn.set(optimized=turn.state.optimized - {task.table})
+        elif isinstance(task, CleanUp):
+            turn.set(cleaned=turn.state.cleaned[:-1])
+        return
+    if isinstance(task, CleanUp):
+        detail = f"{planned.target} could not be dropped: {error.class_}"
+        turn.emit(Warned(code="CLEANUP_FAILED", detail=detail))
         return
     if planned.kind == "optimize" and not isinstance(task, FileStatement):
         detail = f"OPTIMIZE of {planned.target} failed: {error.class_}"
@@ -50,7 +57,7 @@ def after(
         turn.emit(Warned(code="LEAF_FAILED", detail=detail))
         answers.give_up_file(turn, task.file, skip_dependents=False)
         return
-    if isinstance(task, LoopStatement) and task.what == "probe":
+    if isinstance(task, LoopStatement) and task.tests:
         convergence.test_failed(turn, turn.state.loop(task.loop), error)
     prompts.ask_about_statement(turn, task, error, outcome, evidence, executing)
 
@@ -67,6 +74,8 @@ def done(turn: Turn, executing: Executing) -> None:
             convergence.aliased(turn, turn.state.loop(loop))
         case LoopStatement(loop, _, "optimize"):
             answers.next_iteration(turn, loop)
+        case CleanUp():
+            maintenance.cleaned(turn, executing.task)
         case LoopStatement() | OutputOptimize():
             pass  # a probe is simply sent again; an output's OPTIMIZE is over
 

@@ -23,6 +23,7 @@ from protocol.events import (
     ErrorPrompt,
     ErrorRecord,
     LoopResult,
+    PlannedCheck,
     PlannedFile,
     PlannedLoop,
 )
@@ -46,7 +47,12 @@ class LoopStatement:
 
     loop: str
     iteration: int
-    what: Literal["probe", "alias", "optimize"]
+    what: Literal["probe", "residual", "alias", "optimize"]
+
+    @property
+    def tests(self) -> bool:
+        """True if it tells whether the loop has converged."""
+        return self.what in ("probe", "residual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,15 @@ class RestoreTarget:
     version: int
 
 
-Task: TypeAlias = FileStatement | LoopStatement | OutputOptimize | RestoreTarget
+@dataclass(frozen=True, slots=True)
+class CleanUp:
+    """DROP of an intermediate table that nobody needs any more."""
+
+    table: str
+    number: int
+
+
+Task: TypeAlias = FileStatement | LoopStatement | OutputOptimize | RestoreTarget | CleanUp
 
 # --- phases -----------------------------------------------------------------------------------
 
@@ -98,6 +112,22 @@ class Inspecting:
 
     task: Task
     statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """An OPTIMIZE waits until it is known whether it is worth it."""
+
+    task: LoopStatement | OutputOptimize
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validating:
+    """Checks of what the run has made are made; `loop`: of that loop's result."""
+
+    what: Literal["publish", "final"]
+    loop: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +232,16 @@ class PreflightQuestion:
     """Those that need what is missing."""
 
 
+@dataclass(frozen=True, slots=True)
+class PublishQuestion:
+    """Checks say that a loop's result should not be published."""
+
+    loop: str
+
+
 Question: TypeAlias = (
     ErrorQuestion | LoopQuestion | FileQuestion | EditQuestion | ConnectQuestion
-    | PreflightQuestion
+    | PreflightQuestion | PublishQuestion
 )  # fmt: skip
 
 
@@ -257,9 +294,8 @@ class Resuming:
 
 
 Phase: TypeAlias = (
-    Planning | Connecting | Preflighting | Ready | Inspecting | Executing | Checking | Pausing
-    | Rereading
-    | Generating | Asking | Closing | Ended | Resuming | GoingOn
+    Planning | Connecting | Preflighting | Ready | Inspecting | Weighing | Executing | Checking
+    | Pausing | Validating | Rereading | Generating | Asking | Closing | Ended | Resuming | GoingOn
 )  # fmt: skip
 
 
@@ -297,10 +333,12 @@ class FileProgress:
 
 
 LoopStage = Literal[
-    "pending", "iterating", "probing", "optimizing", "aliasing", "settled", "broken", "left_out"
-]
-"""What a loop needs next: the file of its iteration, the convergence test, OPTIMIZE, its alias;
-or nothing more, because it is settled, cannot go on, or was not asked for."""
+    "pending", "iterating", "probing", "measuring", "optimizing", "checking", "aliasing", "settled",
+    "broken", "left_out",
+]  # fmt: skip
+"""What a loop needs next: the file of its iteration, a convergence test (rows changed, residual),
+OPTIMIZE, the checks of its result, its alias; or nothing more, because it is settled, cannot go
+on, or was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +350,16 @@ class LoopProgress:
     """True if the current iteration's file was generated."""
     started: datetime | None = None
     """When the current iteration began."""
+    updated: int | None = None
+    """Rows the current iteration changed, once that is known."""
+    residuals: tuple[int, ...] = ()
+    """What was left to merge after each iteration of which that is known."""
     accepted: bool = False
     """True if the caller chose to publish without convergence."""
+
+
+Conclusion = Literal["checking", "optimizing", "cleaning"]
+"""What is left to do when all files are done, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +435,10 @@ class State:
     files: tuple[PlannedFile, ...] = ()
     """In the order in which they run; generated iterations stand after their loop's last file."""
     loops: tuple[PlannedLoop, ...] = ()
+    checks: tuple[PlannedCheck, ...] = ()
+    """Of loops' results, and of all that the run has made."""
+    validated: Mapping[str, Check] = field(default_factory=dict)
+    """Those that have been made, by name, as they came out last."""
     progress: Mapping[str, FileProgress] = field(default_factory=dict)
     loop_progress: Mapping[str, LoopProgress] = field(default_factory=dict)
     loop_results: tuple[LoopResult, ...] = ()
@@ -402,11 +452,19 @@ class State:
     counts: Counts = field(default_factory=Counts)
     tables: Mapping[str, int | None] = field(default_factory=dict)
     """Tables written and not dropped, with the rows last reported."""
+    conclusion: Conclusion = "checking"
+    """What comes next when all files are done."""
     optimized: frozenset[str] = frozenset()
     """Outputs that OPTIMIZE has been tried on."""
+    cleaned: tuple[str, ...] = ()
+    """Intermediate tables that dropping has been tried on."""
+    spent: Mapping[str, int] = field(default_factory=dict)
+    """Milliseconds by what they went into, named as in `TimeSpent`."""
     slowest: tuple[Slow, ...] = ()
 
     asked: int = 0
+    asked_at: datetime | None = None
+    """When the last prompt was opened."""
     settled: Mapping[str, Settled] = field(default_factory=dict)
     kept: tuple[KeptDecision, ...] = ()
     seen: frozenset[str] = frozenset()

@@ -13,8 +13,16 @@ from typing import Any, Literal, assert_never
 
 from executor.core.effects import Execute, Inspect
 from executor.core.inputs import Failed, Submitted, Succeeded
-from executor.core.own_sql import alias_sql, changed_rows_sql, optimize_sql, restore_sql
+from executor.core.own_sql import (
+    alias_sql,
+    changed_rows_sql,
+    drop_sql,
+    optimize_sql,
+    residual_sql,
+    restore_sql,
+)
 from executor.core.state import (
+    CleanUp,
     Executing,
     FileStatement,
     Inspecting,
@@ -125,12 +133,11 @@ def planned_statement(state: State, task: Task) -> tuple[PlannedStatement, str |
         case LoopStatement(loop_id, iteration, what):
             loop = state.loop(loop_id)
             if what == "probe":
-                return _own(
-                    f"{loop_id}.i{iteration}.probe",
-                    "probe",
-                    None,
-                    changed_rows_sql(loop, iteration),
-                )
+                sql = changed_rows_sql(loop, iteration)
+                return _own(f"{loop_id}.i{iteration}.probe", "probe", None, sql)
+            if what == "residual":
+                sql = residual_sql(loop, iteration)
+                return _own(f"{loop_id}.i{iteration}.residual", "probe", None, sql)
             if what == "alias":
                 return _own(f"{loop_id}.alias", "alias", loop.alias, alias_sql(loop, iteration))
             table = table_name(loop.table, iteration)
@@ -142,6 +149,8 @@ def planned_statement(state: State, task: Task) -> tuple[PlannedStatement, str |
             return _own(f"{planned.id}.restore", "restore", planned.target, sql)
         case OutputOptimize(table, number):
             return _own(f"optimize.s{number}", "optimize", table, optimize_sql(table))
+        case CleanUp(table, number):
+            return _own(f"cleanup.s{number}", "drop", table, drop_sql(table))
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -248,12 +257,24 @@ def _record_rows(
 
 
 def _note_time(turn: Turn, statement: str, elapsed_ms: int, task: Task) -> None:
+    turn.spent(**{_account(task): elapsed_ms})
     path = turn.state.file(task.file).path if isinstance(task, FileStatement) else ""
     slowest = sorted(
         (*turn.state.slowest, Slow(statement, path, elapsed_ms)),
         key=lambda slow: -slow.elapsed_ms,
     )
     turn.set(slowest=tuple(slowest[:SLOWEST_KEPT]))
+
+
+def _account(task: Task) -> str:
+    """What the time of a statement goes into, named as in `TimeSpent`."""
+    match task:
+        case LoopStatement(what="optimize") | OutputOptimize():
+            return "optimize_ms"
+        case LoopStatement():
+            return "convergence_ms"
+        case _:
+            return "statements_ms"
 
 
 def _tables_after(

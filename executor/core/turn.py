@@ -56,6 +56,12 @@ class Turn:
         self.set(loop_progress={**self.state.loop_progress, loop_id: progress})
         return progress
 
+    def spent(self, **milliseconds: int) -> None:
+        """Adds to the time that went into something, named as in `TimeSpent`."""
+        spent = self.state.spent
+        more = {name: spent.get(name, 0) + added for name, added in milliseconds.items()}
+        self.set(spent={**spent, **more})
+
     def since(self, then: datetime | None) -> int:
         """Milliseconds from `then` to now; 0 if unknown or if the clock went back."""
         if then is None:

@@ -13,14 +13,18 @@ from executor.core import (
     answers,
     convergence,
     ending,
+    findings,
+    maintenance,
     prompts,
     recovery,
     resuming,
     retries,
     setbacks,
+    validation,
 )
 from executor.core.inputs import Failed, FileRead, FileUnreadable, Inspected, Succeeded
 from executor.core.state import (
+    CleanUp,
     Executing,
     FileProgress,
     FileQuestion,
@@ -42,7 +46,6 @@ from executor.core.statements import (
     unit_start,
 )
 from executor.core.turn import Turn
-from executor.workflow.names import table_name
 from protocol.events import (
     ErrorRecord,
     FileFinished,
@@ -52,7 +55,7 @@ from protocol.events import (
     PlannedLoop,
 )
 
-GOING_ON = ("iterating", "probing", "optimizing", "aliasing")
+GOING_ON = ("iterating", "probing", "measuring", "optimizing", "checking", "aliasing")
 
 
 def proceed(turn: Turn) -> None:
@@ -77,8 +80,8 @@ def proceed(turn: Turn) -> None:
                 _start_file(turn, file)
         elif (file := _next_file(turn)) is not None:
             _reach_file(turn, file)
-        elif not _optimize_next_output(turn):
-            ending.close(turn)
+        else:
+            _conclude(turn)
 
 
 # --- files ------------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ def _go_on_with_file(turn: Turn, file: PlannedFile) -> None:
         )
     )
     if file.loop is not None:
-        turn.loop_progress(file.loop, stage="probing")
+        convergence.iterated(turn, file.loop)
 
 
 def _leave_out(turn: Turn, file: PlannedFile, status: str, reason: str) -> None:
@@ -180,22 +183,20 @@ def _loop_under_way(turn: Turn) -> PlannedLoop | None:
     return None
 
 
-def _optimize_next_output(turn: Turn) -> bool:
-    """Starts OPTIMIZE of an output that has not had it yet; false if there is none."""
-    state = turn.state
-    if not state.settings.optimize:
-        return False
-    passing = {
-        table_name(loop.table, iteration)
-        for loop in state.loops
-        for iteration in range(state.loop_progress[loop.id].iteration + 1)
-    } | {loop.alias for loop in state.loops}
-    for table in state.tables:
-        if table not in state.optimized and table not in passing:
-            turn.set(optimized=state.optimized | {table})
-            start(turn, OutputOptimize(table, len(turn.state.optimized)))
-            return True
-    return False
+def _conclude(turn: Turn) -> None:
+    """All files are done: check what they have made, then look after the tables, then close."""
+    match turn.state.conclusion:
+        case "checking":
+            validation.at_the_end(turn)
+        case "optimizing":
+            if not maintenance.next_output(turn):
+                turn.set(conclusion="cleaning")
+        case "cleaning":
+            well = not turn.state.flaws.unfinished and not findings.decisive(turn.state)
+            if not maintenance.clean_next(turn, well=well):
+                ending.close(turn, error=findings.error_of(turn.state))
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 # --- statements -------------------------------------------------------------------------------
@@ -226,7 +227,9 @@ def succeeded(turn: Turn, ended: Succeeded, executing: Executing) -> None:
         case LoopStatement():
             convergence.finished(turn, task, ended)
         case OutputOptimize(table, _):
-            convergence.optimized(turn, table, ended)
+            maintenance.optimized(turn, table, ended)
+        case CleanUp():
+            maintenance.cleaned(turn, task)
         case _ as unreachable:
             assert_never(unreachable)
 

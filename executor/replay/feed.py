@@ -12,6 +12,7 @@ from executor.core.inputs import (
     Begun,
     Broken,
     Checked,
+    ChecksEnded,
     DeadlinePassed,
     Decided,
     Delayed,
@@ -34,6 +35,7 @@ from executor.core.inputs import (
     StopRequested,
     Submitted,
     Succeeded,
+    TableWeighed,
     Undecidable,
 )
 from executor.core.prompts import KEEPING, SUSPENDING
@@ -57,6 +59,7 @@ from protocol.decisions import Cancel, Decide, Decision, Ping, SetPolicy
 from protocol.events import (
     CancelRequested,
     Check,
+    ChecksFinished,
     Connected,
     Connecting,
     DecisionAccepted,
@@ -80,6 +83,7 @@ from protocol.events import (
     Unknown,
     Waiting,
     Warned,
+    Weighed,
 )
 from protocol.exit_codes import USAGE
 from protocol.hello import Hello
@@ -102,7 +106,7 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             return (Resumed(event),)
         case Plan():
             return (PlanRead(event),)
-        case StatementStarted() | Connecting() if isinstance(state.phase, Pausing):
+        case StatementStarted() | Connecting() | Weighed() if isinstance(state.phase, Pausing):
             return (DeadlinePassed(state.phase.timer),)
         case Disconnected() if isinstance(state.phase, Asking):
             return (DeadlinePassed(KEEPING),)
@@ -121,8 +125,12 @@ def inputs_of(state: State, event: Event | Unknown) -> tuple[Input, ...]:
             if isinstance(event.file, Cut):
                 raise NoInputError("a file that was cut for the wire must be resolved first")
             return (FileRead(event.file, event.reason),)
-        case Check(phase="preflight"):
+        case Check(phase="preflight" | "publish" | "final"):
             return (Examined(event),)
+        case ChecksFinished():
+            return (ChecksEnded(event.elapsed_ms),)
+        case Weighed():
+            return (TableWeighed(event.statement, event.files, event.bytes, event.format),)
         case PreflightFinished():
             return (PreflightEnded(event.elapsed_ms),)
         case ErrorPrompt() if state.phase == Preflighting(reading=True) and event.error:

@@ -12,7 +12,7 @@ from executor.runtime.journal import Journal
 from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, LineWriter
 from protocol.exit_codes import CANCELLED
 from protocol.hello import Entry, View
-from protocol.views import shows
+from protocol.views import is_quiet, shows
 from protocol.writing import encode_fitting
 
 
@@ -87,7 +87,8 @@ class Record:
         os._exit(CANCELLED)
 
     def _show(self, entry: Entry, line: bytes) -> None:
-        if self._screen is not None and shows(self._view, entry.event.type):
+        left_out = self._view == "progress" and is_quiet(entry.event)
+        if self._screen is not None and shows(self._view, entry.event.type) and not left_out:
             self._screen.write(line)
 
 

@@ -33,11 +33,13 @@ from executor.core.effects import (
     Finish,
     GenerateFile,
     Inspect,
+    MakeChecks,
     OpenSession,
     Preflight,
     ReadFile,
     ReadPlan,
     SetTimer,
+    Weigh,
 )
 from executor.core.inputs import (
     Beat,
@@ -300,6 +302,10 @@ class Runner:
                 self._in_thread(lambda: self._generate(loop, iteration, last))
             case Inspect(statement, table):
                 self._session().inspect(statement, table)
+            case Weigh(statement, table):
+                self._session().weigh(statement, table)
+            case MakeChecks():
+                self._session().make_checks(effect)
             case CheckCommit():
                 self._session().check(self._write(effect))
             case Execute():

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from executor.core import checks
+from executor.core.effects import MakeChecks
 from executor.core.facts import FailureFacts
 from executor.core.failures import error_record
 from executor.core.inputs import (
     Checked,
+    ChecksEnded,
     Examined,
     Failed,
     Input,
@@ -32,7 +34,9 @@ from executor.core.inputs import (
     SessionRefused,
     Submitted,
     Succeeded,
+    TableWeighed,
 )
+from executor.runtime.checking import Checking
 from executor.runtime.secrets import Masker
 from executor.warehouse.port import (
     ConnectError,
@@ -109,6 +113,17 @@ class SessionWorker:
     def inspect(self, statement: str, table: str) -> None:
         """Looks up a table's newest version; answered by `Inspected`."""
         self._ask(lambda: self._inspect(statement, table), lambda: Inspected(statement, None))
+
+    def weigh(self, statement: str, table: str) -> None:
+        """Looks up what a table holds; answered by `TableWeighed`."""
+        nothing = TableWeighed(statement, None, None, None)
+        self._ask(lambda: self._weigh(statement, table), lambda: nothing)
+
+    def make_checks(self, wanted: MakeChecks) -> None:
+        """Makes checks of what the run has made; answered by `Examined` for each, then
+        `ChecksEnded`.
+        """
+        self._ask(lambda: self._make_checks(wanted), lambda: ChecksEnded(0))
 
     def check(self, write: Write) -> None:
         """Finds out whether a write has committed; answered by `Checked`."""
@@ -225,6 +240,18 @@ class SessionWorker:
     def _inspect(self, statement: str, table: str) -> Input:
         assert self._session is not None
         return Inspected(statement, self._session.version(table, self._cancel))
+
+    def _weigh(self, statement: str, table: str) -> Input:
+        assert self._session is not None
+        size = self._session.size(table, self._cancel)
+        return TableWeighed(statement, size.files, size.bytes, size.format)
+
+    def _make_checks(self, wanted: MakeChecks) -> Input:
+        assert self._session is not None
+        begun = time.monotonic()
+        checking = Checking(wanted, self._warehouse, self._cancel)
+        checking.make(self._session, lambda check: self._deliver(Examined(check)))
+        return ChecksEnded(_since(begun))
 
     def _check(self, write: Write) -> Input:
         assert self._session is not None

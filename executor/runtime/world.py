@@ -59,7 +59,7 @@ def make_world(
         from executor.workflow.load import load_workflow
 
         if choices.directory is None:
-            return Workflow(Path(), None, (), (), (), choices.variables)
+            return Workflow(Path(), None, "", (), (), (), choices.variables)
         workflow = load_workflow(choices.directory, vars=choices.variables)
         found = tuple(PlanWarning(code=one.code, detail=one.detail) for one in notices)
         if choices.config is not None:
@@ -200,6 +200,8 @@ class _EmbeddedSession:
         self.version = session.version
         self.outcome = session.outcome
         self.table_facts = session.table_facts
+        self.rows = session.rows
+        self.size = session.size
         self.close = session.close
 
     def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:

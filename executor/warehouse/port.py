@@ -13,13 +13,13 @@ proof, `unknown` otherwise. No implementation may send a statement twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from executor.core.facts import FailureFacts, TableFacts
+from executor.core.facts import FailureFacts, TableFacts, TableSize
 from protocol.events import OptimizeMetrics, Outcome, RowCounts, StatementKind
 
 READS: frozenset[StatementKind] = frozenset({"select", "probe", "use", "set"})
@@ -175,6 +175,16 @@ class Session(Protocol):
         """What is known of each of `tables`, given by full name with the columns that it should
         have. Never raises.
         """
+        ...
+
+    def rows(self, sql: str, limit: int, cancel: Event) -> Sequence[Mapping[str, Any]]:
+        """The rows that a query gives, at most `limit`, by column names in lower case. The query
+        must change nothing. Raises `StatementError`.
+        """
+        ...
+
+    def size(self, table: str, cancel: Event) -> TableSize:
+        """What a table holds, as far as that can be found out. Never raises."""
         ...
 
     def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:

@@ -2,7 +2,8 @@
 
 Order of files: by the number before the first underscore (9 before 10 before 100), then by name,
 numbers in it compared as numbers (`round_2` before `round_10`); files without a number come last.
-Only `*.sql` directly in the directory counts, in any case of the letters; hidden files do not.
+Only `*.sql` directly in the directory counts, in any case of the letters; hidden files do not. The
+folder `checks` holds queries that are no part of the run's order.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from executor.workflow.model import WorkflowError
 
 MANIFEST = "workflow.toml"
+CHECKS = "checks"
 
 _ORDER_NUMBER = re.compile(r"(\d+)(?:_|(?=\.[^.]*$))")
 
@@ -38,6 +40,8 @@ class RawDirectory:
     """In the order in which they run."""
     manifest: str | None
     """Text of workflow.toml."""
+    checks: tuple[RawFile, ...] = ()
+    """The SQL files of the folder `checks`, as `checks/name.sql`, by name."""
 
 
 def order_number(name: str) -> int | None:
@@ -108,8 +112,19 @@ def read_directory(directory: Path) -> RawDirectory:
         )
     manifest = read_file(directory, MANIFEST).text if (directory / MANIFEST).exists() else None
     return RawDirectory(
-        directory.absolute(), tuple(read_file(directory, name) for name in names), manifest
+        directory.absolute(),
+        tuple(read_file(directory, name) for name in names),
+        manifest,
+        tuple(read_file(directory, name) for name in _checks(directory)),
     )
+
+
+def _checks(directory: Path) -> list[str]:
+    folder = directory / CHECKS
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in folder.iterdir() if entry.suffix.lower() == ".sql"]
+    return [f"{CHECKS}/{name}" for name in sorted(names) if not name.startswith(".")]
 
 
 def read_file(directory: Path, name: str) -> RawFile:

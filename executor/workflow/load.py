@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from executor.workflow.checks import (
+    Layout,
+    Written,
+    merged,
+    own_checks,
+    planned_checks,
+    require_different_names,
+    with_files,
+)
 from executor.workflow.dependencies import dependencies, warnings_between
-from executor.workflow.discover import MANIFEST, built_in_profiles, read_directory, read_file
+from executor.workflow.discover import MANIFEST, RawDirectory, read_directory, read_file
 from executor.workflow.files import ReadFile, read_statements
-from executor.workflow.lineage import Names
+from executor.workflow.lineage import Names, lineage
 from executor.workflow.loop_finding import MAX_ITERATIONS, FoundLoop, declared_loop, find_loops
-from executor.workflow.manifest import DeclaredFile, DeclaredLoop, Manifest, Match, read_manifest
+from executor.workflow.manifest import DeclaredFile, DeclaredLoop, Manifest, read_manifest
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
 from executor.workflow.names import split_name, table_name
 from executor.workflow.placeholders import fill_text
-from protocol.events import PlannedFile, PlannedLoop, PlanWarning
+from executor.workflow.profile import (
+    Profile,
+    choose,
+    loop_settings,
+    overridden,
+    require_loops,
+    shared_tables,
+)
+from protocol.events import PlannedCheck, PlannedFile, PlannedLoop, PlanWarning
+
+STALL_AFTER = 3
+"""Iterations without a smaller residual, unless the manifest says otherwise."""
 
 
 def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # noqa: A002  # its name for users
@@ -37,13 +56,18 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
     ]
     warnings = [warning for file in files for warning in file.warnings]
 
-    declared = [(loop, _declared(loop, files, values)) for loop in manifest.loops]
+    declared = [
+        (loop, _declared(loop, files, values)) for loop in manifest.loops if loop.files is not None
+    ]
     taken = frozenset(file.id for _, loop in declared for _, file in loop.steps)
     found, more = find_loops(files, taken)
     warnings += more
-    profile = _matching_profile([*(loop for _, loop in declared), *found])
-    given: list[tuple[FoundLoop, DeclaredLoop | None]] = [(loop, own) for own, loop in declared]
-    given += [(loop, _settings(loop, profile)) for loop in found]
+    require_loops(manifest, found)
+    profile, reason = choose(manifest, [*(loop for _, loop in declared), *found])
+    given: list[tuple[FoundLoop, DeclaredLoop]] = [
+        (loop, loop_settings(loop, own, manifest, profile)) for own, loop in declared
+    ]
+    given += [(loop, loop_settings(loop, None, manifest, profile)) for loop in found]
     given.sort(key=lambda pair: min(files.index(file) for _, file in pair[0].steps))
     loops = tuple(
         _planned_loop(f"loop{number}", loop, settings, values)
@@ -51,11 +75,12 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
     )
     for (loop, settings), planned in zip(given, loops, strict=True):
         warnings += loop.warnings
-        if loop.literals_differ and (settings is None or settings.generate is not False):
+        if loop.literals_differ and settings.generate is not False:
             warnings.append(_cannot_generate(planned, loop))
     warnings += warnings_between(files, loops)
     if profile is not None:
-        warnings += _unprefixed(files, profile)
+        warnings += shared_tables(files, profile)
+        reason += overridden(manifest, profile)
 
     criticality = _criticality(manifest, profile, files)
     needed = dependencies(files, loops)
@@ -67,6 +92,7 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
     return Workflow(
         directory=raw.directory,
         profile=profile.name if profile else None,
+        profile_reason=reason,
         files=tuple(
             _source_file(file, steps.get(file.id), criticality[file.id], needed[file.id])
             for file in files
@@ -74,6 +100,7 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
         loops=loops,
         warnings=tuple(warnings),
         vars=values,
+        checks=_checks(raw, manifest, profile, files, loops, criticality, values),
     )
 
 
@@ -165,9 +192,8 @@ def _full_name(text: str, values: Mapping[str, str]) -> str:
 
 
 def _planned_loop(
-    loop_id: str, loop: FoundLoop, settings: DeclaredLoop | None, values: Mapping[str, str]
+    loop_id: str, loop: FoundLoop, settings: DeclaredLoop, values: Mapping[str, str]
 ) -> PlannedLoop:
-    settings = settings or DeclaredLoop(line=None)
     highest = max(number for number, _ in loop.steps)
     return PlannedLoop(
         id=loop_id,
@@ -180,11 +206,27 @@ def _planned_loop(
         alias=loop.alias,
         max_iterations=settings.max_iterations or max(MAX_ITERATIONS, highest),
         generate=settings.generate is not False and not loop.literals_differ,
+        stall_after=settings.stall_after or STALL_AFTER,
+        intermediates=(loop.table,)
+        if settings.intermediates is None
+        else tuple(_full_name(name, values) for name in settings.intermediates),
     )
 
 
 def _query(text: str | None, values: Mapping[str, str]) -> str | None:
-    return None if text is None else fill_text(text.strip(), values, path=MANIFEST)
+    """A test of a loop. Raises WorkflowError if it would change something."""
+    if text is None:
+        return None
+    filled = fill_text(text.strip(), values, path=MANIFEST)
+    step = lineage(filled.replace("{table}", "`t`").replace("{previous}", "`p`"), Names(None, None))
+    if step.kind not in ("select", "unknown") or step.writes:
+        raise WorkflowError(
+            "CHECK_NOT_A_QUERY",
+            f"the test of a loop is not a query: {filled[:80]}",
+            path=MANIFEST,
+            suggestion="A test changes nothing: write one SELECT that gives one number.",
+        )
+    return filled
 
 
 def _cannot_generate(planned: PlannedLoop, loop: FoundLoop) -> PlanWarning:
@@ -196,59 +238,58 @@ def _cannot_generate(planned: PlannedLoop, loop: FoundLoop) -> PlanWarning:
     )
 
 
-# --- profile ----------------------------------------------------------------------------------
+# --- checks -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    """A built-in profile that fits, and the name its `{id}` stands for."""
-
-    name: str
-    manifest: Manifest
-    match: Match
-    prefix: str
-
-
-def _matching_profile(loops: Sequence[FoundLoop]) -> _Profile | None:
-    if not loops:
-        return None
-    for name, text in built_in_profiles():
-        manifest = read_manifest(text, f"profiles/{name}.toml", profile=True)
-        assert manifest.match is not None
-        pattern = re.escape(manifest.match.loop_table)
-        pattern = pattern.replace(re.escape("{id}"), "(?P<id>.+)")
-        pattern = pattern.replace(re.escape("{iteration}"), r"\{iteration(?::\d+)?\}")
-        for loop in loops:
-            found = re.fullmatch(pattern, split_name(loop.table)[-1])
-            if found:
-                return _Profile(name, manifest, manifest.match, found.groupdict().get("id", ""))
-    return None
-
-
-def _settings(loop: FoundLoop, profile: _Profile | None) -> DeclaredLoop | None:
-    if profile is None or not profile.manifest.loops:
-        return None
-    is_its_loop = split_name(loop.table)[-1].startswith(profile.prefix)
-    return profile.manifest.loops[0] if is_its_loop else None
+def _checks(
+    raw: RawDirectory,
+    manifest: Manifest,
+    profile: Profile | None,
+    files: Sequence[ReadFile],
+    loops: Sequence[PlannedLoop],
+    criticality: Mapping[str, bool],
+    values: Mapping[str, str],
+) -> tuple[PlannedCheck, ...]:
+    names = _names(values, set())
+    prefixed = [loop.id for loop in loops if profile and loop.table == profile.loop.table]
+    layout = Layout(
+        files, loops, criticality, profile.prefix if profile else None, next(iter(prefixed), None)
+    )
+    base = profile.manifest.checks if profile else ()
+    changed, own = merged(base, manifest.checks, MANIFEST)
+    mine = {name: _full_name(table, values) for name, table in manifest.tables.items()}
+    tables = {**(_tables_of(profile, files, loops) if profile else {}), **mine}
+    theirs = frozenset(profile.manifest.tables) if profile else frozenset()
+    planned: list[PlannedCheck] = []
+    if profile is not None:
+        path = f"profiles/{profile.name}.toml"
+        written = Written(path, changed, tables, theirs | mine.keys())
+        planned += planned_checks(written, layout, values, names)
+    written = Written(MANIFEST, with_files(own, raw.checks, MANIFEST), tables, theirs | mine.keys())
+    planned += planned_checks(written, layout, values, names)
+    planned += own_checks(layout)
+    require_different_names(planned)
+    return tuple(planned)
 
 
-def _unprefixed(files: Sequence[ReadFile], profile: _Profile) -> list[PlanWarning]:
-    return [
-        PlanWarning(
-            code="SHARED_TABLE",
-            detail=f"{name} is not named after {profile.prefix}: another workflow in this schema "
-            "writes the same table",
-            path=file.path,
-        )
-        for file in files
-        if any(PurePosixPath(file.path).match(one) for one in profile.match.unprefixed)
-        for name in file.writes
-        if not split_name(name)[-1].startswith(f"{profile.prefix}_")
-    ]
+def _tables_of(
+    profile: Profile, files: Sequence[ReadFile], loops: Sequence[PlannedLoop]
+) -> dict[str, str]:
+    """The tables that a profile has names for, as far as this workflow writes them."""
+    there = {name for file in files for name in file.writes}
+    there |= {loop.alias for loop in loops if loop.alias is not None}
+    return {
+        name: full
+        for name, last in profile.manifest.tables.items()
+        if (full := profile.beside(last)) in there
+    }
+
+
+# --- criticality ------------------------------------------------------------------------------
 
 
 def _criticality(
-    manifest: Manifest, profile: _Profile | None, files: Sequence[ReadFile]
+    manifest: Manifest, profile: Profile | None, files: Sequence[ReadFile]
 ) -> Mapping[str, bool]:
     """By file id; what the manifest says wins over the profile, a later entry over an earlier."""
     for entry in manifest.files:

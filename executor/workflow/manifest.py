@@ -14,15 +14,35 @@ changed_columns = ["company", "supplier", "hops"]
 residual = "SELECT COUNT(*) FROM {table} WHERE ..."
 alias = "${catalog}.${schema}.reach_final"
 max_iterations = 20
+stall_after = 5                         # iterations without a smaller residual
 generate = true
+intermediates = ["${catalog}.${schema}.reach_{iteration}"]     # what --cleanup drops
 
 [files."05_statistics.sql"]             # a name or a pattern
 critical = false
+
+[tables]                                # names for the tables that checks speak of
+reach = "${catalog}.${schema}.supplier_reach"
+
+[[check]]
+name = "nobody supplies itself"
+sql = "SELECT COUNT(*) AS wrong FROM {reach} WHERE company = supplier"
+expect = "wrong = 0"                    # without it: the query gives no row
+severity = "critical"                   # the default; or fatal, moderate, warning
+when = "end"                            # the default; or publish: before a loop's result is
 ```
+
+A `[[loop]]` without `files` and `table` changes settings of the loop that was found in the SQL, by
+`name` if there are several. A `[[check]]` named like one of the profile changes what it says;
+`enabled = false` takes it out. `file = "checks/x.sql"` instead of `sql` speaks of such a file.
+`profile = false` leaves profiles out, `profile = "name"` chooses one.
 
 A profile has a `[match]` besides: `loop_table`, the last part of the loop's table, in which `{id}`
 stands for the name that the workflow's tables begin with; and `unprefixed`, patterns of files whose
-tables should begin with it too.
+tables should begin with it too. Its names of tables are their last parts, with `{id}` in them. A
+check with `each`, a pattern of files, is made for every one: `{output}` is the table that the file
+leaves, `{source}` the one that it reads and that no check has a name for. `gather` does the same
+for the files that this one reads from, and `{gathered}` are their queries, UNION ALL between.
 
 Whatever is not known here is an error, with a guess at what was meant: a misspelled key that were
 ignored would silently mean the default. Validation is by hand and not by pydantic, since a profile
@@ -34,11 +54,13 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
+from executor.workflow.expectations import parse_expectation
 from executor.workflow.model import WorkflowError
+from protocol.events import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +76,30 @@ class DeclaredLoop:
     residual: str | None = None
     alias: str | None = None
     max_iterations: int | None = None
+    stall_after: int | None = None
     generate: bool | None = None
+    intermediates: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredCheck:
+    """A `[[check]]` as it is written; `None` for what is not said."""
+
+    line: int | None
+    name: str
+    sql: str | None = None
+    file: str | None = None
+    each: str | None = None
+    gather_files: str | None = None
+    gather_sql: str | None = None
+    expect: tuple[str, ...] | None = None
+    severity: Severity | None = None
+    when: Literal["publish", "end"] | None = None
+    loop: str | None = None
+    table: str | None = None
+    share: tuple[str, ...] | None = None
+    sizes: bool | None = None
+    enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +125,12 @@ class Manifest:
     vars: Mapping[str, str] = field(default_factory=dict)
     loops: tuple[DeclaredLoop, ...] = ()
     files: tuple[DeclaredFile, ...] = ()
+    tables: Mapping[str, str] = field(default_factory=dict)
+    """Tables by the names that checks have for them."""
+    table_lines: Mapping[str, int | None] = field(default_factory=dict)
+    checks: tuple[DeclaredCheck, ...] = ()
+    profile: str | Literal[False] | None = None
+    """The profile that is to apply; false for none, `None` for the one that matches."""
     match: Match | None = None
 
 
@@ -101,7 +152,8 @@ def read_manifest(text: str, path: str, *, profile: bool = False) -> Manifest:
             suggestion="Texts need quotes, and every key its own line.",
         ) from exc
     reader = _Reader(text, path)
-    known = ("name", "vars", "loop", "files", *(("match",) if profile else ()))
+    own = "match" if profile else "profile"
+    known = ("name", "vars", "loop", "files", "tables", "check", own)
     reader.only(data, known, header=None)
     match = None
     if profile:
@@ -116,8 +168,109 @@ def read_manifest(text: str, path: str, *, profile: bool = False) -> Manifest:
         vars=_vars(reader, reader.optional(data, "vars", dict, None) or {}),
         loops=_loops(reader, data, profile=profile),
         files=_files(reader, reader.optional(data, "files", dict, None) or {}),
+        tables=_tables(reader, reader.optional(data, "tables", dict, None) or {}),
+        table_lines={name: reader.line("tables", name) for name in data.get("tables", {})},
+        checks=_checks(reader, data),
+        profile=_chosen(reader, data),
         match=match,
     )
+
+
+def _chosen(reader: _Reader, data: Mapping[str, Any]) -> str | Literal[False] | None:
+    chosen = data.get("profile")
+    if chosen is None or chosen is False or isinstance(chosen, str):
+        return chosen
+    raise reader.error("profile is the name of one, or false for none", None, "profile")
+
+
+def _tables(reader: _Reader, table: Mapping[str, Any]) -> dict[str, str]:
+    for key, value in table.items():
+        if not re.fullmatch(r"[a-z_]\w*", key) or key in RESERVED:
+            taken = ", ".join(RESERVED)
+            raise reader.error(
+                f"{key!r} cannot be the name of a table in checks: a word in lower case, and not "
+                f"one of {taken}",
+                "tables",
+                key,
+            )
+        if not isinstance(value, str) or not value.strip():
+            raise reader.error(f"{key} has to be the name of a table", "tables", key)
+    return dict(table)
+
+
+RESERVED = ("id", "output", "source", "gathered", "result", "iteration", "table", "previous")
+"""Words in braces that have a meaning of their own."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+WHENS = ("publish", "end")
+_CHECK_KEYS = (
+    "name", "sql", "file", "each", "gather", "expect", "severity", "when", "loop", "table", "share",
+    "sizes", "enabled",
+)  # fmt: skip
+
+
+def _checks(reader: _Reader, data: Mapping[str, Any]) -> tuple[DeclaredCheck, ...]:
+    tables = data.get("check", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise reader.error("a check is written [[check]], with two brackets", None, "check")
+    checks = [_check(reader, table, ("check", index)) for index, table in enumerate(tables)]
+    for place, check in enumerate(checks):
+        if any(other.name == check.name for other in checks[:place]):
+            where = ("check", place)
+            raise reader.error(f"there are two checks called {check.name!r}", where, "name")
+    return tuple(checks)
+
+
+def _check(reader: _Reader, table: Mapping[str, Any], where: tuple[str, int]) -> DeclaredCheck:
+    reader.only(table, _CHECK_KEYS, header=where)
+    file = reader.optional(table, "file", str, where)
+    name = reader.optional(table, "name", str, where) if file else None
+    gather = reader.optional(table, "gather", dict, where) or {}
+    reader.only(gather, ("files", "sql"), header=where)
+    if gather and len(gather) != 2:
+        raise reader.error("gather needs files and sql", where, "gather")
+    check = DeclaredCheck(
+        line=reader.line(where, None),
+        name=name or file or reader.get(table, "name", str, where),
+        sql=reader.optional(table, "sql", str, where),
+        file=file,
+        each=reader.optional(table, "each", str, where),
+        gather_files=reader.optional(gather, "files", str, where),
+        gather_sql=reader.optional(gather, "sql", str, where),
+        expect=_expect(reader, table, where),
+        severity=reader.one_of(table, "severity", SEVERITIES, where),
+        when=reader.one_of(table, "when", WHENS, where),
+        loop=reader.optional(table, "loop", str, where),
+        table=reader.optional(table, "table", str, where),
+        share=reader.texts(table, "share", where),
+        sizes=reader.optional(table, "sizes", bool, where),
+        enabled=reader.optional(table, "enabled", bool, where),
+    )
+    if check.sql is not None and check.file is not None:
+        raise reader.error("sql and file are two ways to say the same; keep one", where, "file")
+    if check.share is not None and len(check.share) != 2:
+        raise reader.error("share names two columns: the part, and the whole", where, "share")
+    if check.gather_files and not check.each:
+        raise reader.error("gather goes with each", where, "gather")
+    return check
+
+
+def _expect(
+    reader: _Reader, table: Mapping[str, Any], where: tuple[str, int]
+) -> tuple[str, ...] | None:
+    given = table.get("expect")
+    if isinstance(given, str):
+        given = [given]
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        raise reader.error("expect has to be a text or a list of texts", where, "expect")
+    for one in given:
+        try:
+            parse_expectation(one)
+        except ValueError as exc:
+            raise reader.error(str(exc), where, "expect") from exc
+    return tuple(given)
 
 
 def _vars(reader: _Reader, table: Mapping[str, Any]) -> dict[str, str]:
@@ -150,28 +303,33 @@ def _loops(reader: _Reader, data: Mapping[str, Any], *, profile: bool) -> tuple[
         loop = DeclaredLoop(
             line=reader.line(where, None),
             name=reader.optional(table, "name", str, where),
-            # a profile describes the loop that was found; a manifest declares one
-            files=reader.optional(table, "files", str, where)
-            if profile
-            else reader.get(table, "files", str, where),
-            table=reader.optional(table, "table", str, where)
-            if profile
-            else reader.get(table, "table", str, where),
+            files=reader.optional(table, "files", str, where),
+            table=reader.optional(table, "table", str, where),
             changed_columns=reader.texts(table, "changed_columns", where),
             probe=reader.optional(table, "probe", str, where),
             residual=reader.optional(table, "residual", str, where),
             alias=reader.optional(table, "alias", str, where),
             max_iterations=reader.optional(table, "max_iterations", int, where),
+            stall_after=reader.optional(table, "stall_after", int, where),
             generate=reader.optional(table, "generate", bool, where),
+            intermediates=reader.texts(table, "intermediates", where),
         )
+        # without both it speaks of a loop that was found in the SQL
+        if not profile and (loop.files is None) != (loop.table is None):
+            missing = "files" if loop.files is None else "table"
+            raise reader.error(f"{missing} is missing", where, None)
         if loop.table is not None and len(_ITERATION.findall(loop.table)) != 1:
             raise reader.error(
                 "the table needs {iteration} exactly once (or {iteration:02} for two digits)",
                 where,
                 "table",
             )
-        if loop.max_iterations is not None and loop.max_iterations < 1:
-            raise reader.error("max_iterations is at least 1", where, "max_iterations")
+        for key, number in (
+            ("max_iterations", loop.max_iterations),
+            ("stall_after", loop.stall_after),
+        ):
+            if number is not None and number < 1:
+                raise reader.error(f"{key} is at least 1", where, key)
         if loop.changed_columns == ():
             raise reader.error(
                 "changed_columns names at least one column; leave it out to compare all",
@@ -239,6 +397,14 @@ class _Reader:
             not isinstance(value, kind) or (kind is int and isinstance(value, bool))
         ):
             raise self.error(f"{key} has to be {_TYPES[kind]}", header, key)
+        return value
+
+    def one_of(
+        self, table: Mapping[str, Any], key: str, known: Sequence[str], header: _Header
+    ) -> Any:
+        value = self.optional(table, key, str, header)
+        if value is not None and value not in known:
+            raise self.error(f"{key} is one of {', '.join(known)}", header, key)
         return value
 
     def get(self, table: Mapping[str, Any], key: str, kind: type, header: _Header) -> Any:

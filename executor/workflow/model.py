@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from protocol.events import PlannedFile, PlannedLoop, PlanWarning
+from protocol.events import PlannedCheck, PlannedFile, PlannedLoop, PlanWarning
 
 if TYPE_CHECKING:
     from executor.workflow.lineage import Lineage
@@ -41,11 +41,15 @@ class Workflow:
     """Absolute."""
     profile: str | None
     """Name of the built-in profile that matched."""
+    profile_reason: str
+    """Why this one, or why none."""
     files: tuple[SourceFile, ...]
     """In the order in which they run."""
     loops: tuple[PlannedLoop, ...]
     warnings: tuple[PlanWarning, ...]
     vars: Mapping[str, str]
+    checks: tuple[PlannedCheck, ...] = ()
+    """Of loops' results, and of all that the run has made."""
 
     def source(self, file_id: str) -> SourceFile:
         """The file with this id; KeyError if the workflow has none (iterations that were generated

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from executor.workflow.model import Workflow
-from protocol.events import Plan, PlannedFile, PlannedLoop
+from protocol.events import Plan, PlannedCheck, PlannedFile, PlannedLoop
 
 
 def plan_event(workflow: Workflow) -> Plan:
@@ -13,8 +13,10 @@ def plan_event(workflow: Workflow) -> Plan:
     return Plan(
         directory=str(workflow.directory),
         profile=workflow.profile,
+        profile_reason=workflow.profile_reason or None,
         files=tuple(file.planned for file in workflow.files),
         loops=workflow.loops,
+        checks=workflow.checks,
         total_files=len(workflow.files),
         total_statements=sum(len(file.texts) for file in workflow.files),
         warnings=workflow.warnings,
@@ -31,9 +33,8 @@ def _lines(workflow: Workflow) -> Iterator[str]:
     paths = {file.id: file.path for file in files}
     statements = sum(len(file.statements) for file in files)
     yield f"Workflow {workflow.directory}"
-    yield f"{_count(len(files), 'file')}, {_count(statements, 'statement')}" + (
-        f", profile {workflow.profile}" if workflow.profile else ""
-    )
+    yield f"{_count(len(files), 'file')}, {_count(statements, 'statement')}"
+    yield f"Profile {workflow.profile or 'none'}: {workflow.profile_reason}"
     started: set[str] = set()
     for number, file in enumerate(files, 1):
         if file.loop is not None and file.loop not in started:
@@ -48,6 +49,15 @@ def _lines(workflow: Workflow) -> Iterator[str]:
         yield ""
         yield "Sources (read, written by no file)"
         yield from (f"  {name}" for name in sources)
+    for phase, title in (
+        ("publish", "Checks before a loop's result is published"),
+        ("final", "Checks at the end"),
+    ):
+        found = [check for check in workflow.checks if check.phase == phase]
+        if found:
+            yield ""
+            yield title
+            yield from (_check_line(check) for check in found)
     if workflow.warnings:
         yield ""
         yield "Warnings"
@@ -89,12 +99,19 @@ def _loop_lines(loop: PlannedLoop, paths: dict[str, str]) -> Iterator[str]:
     )
     yield f"       tables {loop.table}"
     if loop.probe is not None:
-        yield f"       ends when this gives 0: {' '.join(loop.probe.split())}"
+        yield f"       updated: {' '.join(loop.probe.split())}"
     else:
         columns = ", ".join(loop.changed_columns) if loop.changed_columns else "all columns"
-        yield f"       ends when an iteration changes nothing in {columns}"
+        yield f"       updated: rows that the iteration before has not, in {columns}"
+    if loop.residual is not None:
+        yield f"       residual: {' '.join(loop.residual.split())}"
     if loop.alias is not None:
         yield f"       leaves {loop.alias}"
+
+
+def _check_line(check: PlannedCheck) -> str:
+    problem = f": cannot be evaluated, {check.problem}" if check.problem else ""
+    return f"  {check.severity:9} {check.name}  ({check.source}){problem}"
 
 
 def _sources(workflow: Workflow) -> list[str]:

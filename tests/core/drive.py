@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
+from executor.core import judging
 from executor.core.effects import (
     CheckCommit,
     CloseSession,
@@ -17,17 +18,20 @@ from executor.core.effects import (
     Finish,
     GenerateFile,
     Inspect,
+    MakeChecks,
     OpenSession,
     Preflight,
     ReadFile,
     ReadPlan,
     SetTimer,
+    Weigh,
 )
-from executor.core.facts import FailureFacts
+from executor.core.facts import FailureFacts, TableSize
 from executor.core.failures import error_record
 from executor.core.inputs import (
     Begun,
     Checked,
+    ChecksEnded,
     DeadlinePassed,
     Decided,
     Examined,
@@ -43,7 +47,9 @@ from executor.core.inputs import (
     SessionRefused,
     Submitted,
     Succeeded,
+    TableWeighed,
 )
+from executor.core.judging import judged
 from executor.core.machine import step
 from executor.core.state import State
 from executor.replay.verify import Folding
@@ -54,10 +60,12 @@ from protocol.events import (
     Event,
     Outcome,
     Plan,
+    PlannedCheck,
     PlannedFile,
     PlannedLoop,
     PlannedStatement,
     RowCounts,
+    Severity,
     StatementKind,
 )
 from protocol.hello import Entry, Hello, Settings
@@ -108,7 +116,13 @@ def file(
     )
 
 
-def loop(*files: str, max_iterations: int = 5, generate: bool = True) -> PlannedLoop:
+def loop(
+    *files: str,
+    max_iterations: int = 5,
+    generate: bool = True,
+    residual: str | None = None,
+    stall_after: int = 3,
+) -> PlannedLoop:
     return PlannedLoop(
         id="loop1",
         name="merge",
@@ -118,15 +132,41 @@ def loop(*files: str, max_iterations: int = 5, generate: bool = True) -> Planned
         alias="c.s.loop_final",
         max_iterations=max_iterations,
         generate=generate,
+        residual=residual,
+        stall_after=stall_after,
+        intermediates=("c.s.loop_{iteration}",),
     )
 
 
-def plan(*files: PlannedFile, loops: tuple[PlannedLoop, ...] = ()) -> Plan:
+def planned_check(
+    name: str = "it is right",
+    phase: Literal["publish", "final"] = "final",
+    severity: Severity = "critical",
+    **more: Any,
+) -> PlannedCheck:
+    return PlannedCheck(
+        name=name,
+        phase=phase,
+        severity=severity,
+        sql="SELECT COUNT(*) AS wrong FROM {result}",
+        expect=("wrong = 0",),
+        loop="loop1" if phase == "publish" else None,
+        source="workflow.toml",
+        **more,
+    )
+
+
+def plan(
+    *files: PlannedFile,
+    loops: tuple[PlannedLoop, ...] = (),
+    checks: tuple[PlannedCheck, ...] = (),
+) -> Plan:
     return Plan(
         directory="sql",
         profile=None,
         files=files,
         loops=loops,
+        checks=checks,
         total_files=len(files),
         total_statements=sum(len(one.statements) for one in files),
         warnings=(),
@@ -181,6 +221,13 @@ class World:
 
     def refuses(self) -> bool:
         return False
+
+    def finds(self, planned: PlannedCheck) -> Check:
+        """What a check finds."""
+        return judged(planned, [{"wrong": 0}], 1)
+
+    def size(self, table: str) -> TableSize:
+        return TableSize("delta", 5, 1_000)
 
 
 class Drive:
@@ -237,9 +284,11 @@ class Drive:
 
     def _start(self, planned: Plan, answer: Script, world: World, look: Look) -> None:
         self._outcome, self.refuses = world.outcome, world.refuses
+        self._finds, self._size = world.finds, world.size
         self.state = State("r-test22")
         self.entries: list[Entry] = []
         self.executed: list[Execute] = []
+        self.checked: list[PlannedCheck] = []
         self.connections = 0
         self.version = 7
         """The newest version of every table that is looked up."""
@@ -300,6 +349,16 @@ class Drive:
             case Preflight():
                 self._inputs.extend(Examined(one) for one in self._look())
                 self._inputs.append(PreflightEnded(3))
+            case MakeChecks(checks, left_out, _):
+                self.checked.extend(checks)
+                for one in checks:
+                    reason = left_out.get(one.name)
+                    made = self._finds(one) if reason is None else judging.left_out(one, reason)
+                    self._inputs.append(Examined(made))
+                self._inputs.append(ChecksEnded(3))
+            case Weigh(statement, table):
+                size = self._size(table)
+                self._inputs.append(TableWeighed(statement, size.files, size.bytes, size.format))
             case ReadFile(file_id):
                 read = self.files.get(file_id) or self.state.file(file_id)
                 self._inputs.append(FileRead(read, "reread"))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executor.core.effects import CheckCommit, Execute
+from executor.core.facts import TableSize
 from executor.core.inputs import DeadlinePassed, Input, StopRequested
+from executor.core.judging import judged
 from executor.core.state import Asking, Executing
 from executor.replay.verify import Folding, verify
 from protocol.events import (
@@ -16,13 +18,24 @@ from protocol.events import (
     CheckStatus,
     Outcome,
     Plan,
+    PlannedCheck,
     PlannedFile,
     RunFinished,
     RunSuspended,
     Severity,
 )
-from protocol.hello import PreflightMode
-from tests.core.drive import Drive, World, failure, file, loop, plan, statement, success
+from protocol.hello import ChecksMode, Convergence, OptimizeMode, PreflightMode
+from tests.core.drive import (
+    Drive,
+    World,
+    failure,
+    file,
+    loop,
+    plan,
+    planned_check,
+    statement,
+    success,
+)
 
 MOST_DECISIONS = 40
 CLASSES = (
@@ -66,8 +79,13 @@ def plans(draw: st.DrawFn) -> Plan:
                 iteration=iteration,
             )
         )
-    loops = (loop(*(f"f{n}" for n in range(1, looping + 1)), max_iterations=3),) if looping else ()
-    return plan(*files, loops=loops)
+    if not looping:
+        return plan(*files, checks=draw(st.sampled_from([(), (planned_check(),)])))
+    residual = draw(st.sampled_from([None, "SELECT COUNT(*) FROM {table}"]))
+    names = (f"f{number}" for number in range(1, looping + 1))
+    loops = (loop(*names, max_iterations=3, residual=residual, stall_after=2),)
+    checks = (planned_check("it may be published", "publish"), planned_check(files=("f1",)))
+    return plan(*files, loops=loops, checks=draw(st.sampled_from([(), checks])))
 
 
 class Drawn(World):
@@ -119,6 +137,14 @@ class Drawn(World):
             for number, (status, severity) in enumerate(drawn)
         ]
 
+    def finds(self, planned: PlannedCheck) -> Check:
+        wrong = self._data.draw(st.sampled_from([0, 0, 1, None]), label="check")
+        return judged(planned, [{"wrong": wrong}], 1)
+
+    def size(self, table: str) -> TableSize:
+        files = self._data.draw(st.sampled_from([None, 1, 9]), label="files")
+        return TableSize("delta", files, 1_000)
+
     def decide(self, drive: Drive, count: int) -> None:
         asking = drive.state.phase
         assert isinstance(asking, Asking)
@@ -141,10 +167,18 @@ class Drawn(World):
     plans(),
     st.sampled_from(["suspend", "abort", "skip"]),
     st.sampled_from(get_args(PreflightMode)),
+    st.fixed_dictionaries(
+        {
+            "convergence": st.sampled_from(get_args(Convergence)),
+            "optimize": st.sampled_from(get_args(OptimizeMode)),
+            "checks": st.sampled_from(get_args(ChecksMode)),
+            "cleanup": st.booleans(),
+        }
+    ),
     st.data(),
 )
 def test_every_run_ends_and_its_log_says_all_of_it(
-    planned: Plan, unanswered: str, preflight: str, data: st.DataObject
+    planned: Plan, unanswered: str, preflight: str, wanted: dict[str, Any], data: st.DataObject
 ) -> None:
     world = Drawn(data)
     drive = Drive(
@@ -154,6 +188,7 @@ def test_every_run_ends_and_its_log_says_all_of_it(
         look=world.look,
         on_unanswered=unanswered,
         preflight=preflight,
+        **wanted,
     )
     decisions = 0
     while drive.exit_code is None:

@@ -607,7 +607,7 @@ def test_optimize_runs_on_loop_tables_and_outputs_and_its_failure_stops_nothing(
         file(3, depends_on=("f2",)),
         loops=(loop("f2"),),
     )
-    drive = Drive(planned, answer, optimize=True)
+    drive = Drive(planned, answer, optimize="all")
     assert [event.table for event in drive.of("optimized")] == ["c.s.loop_1", "c.s.t3"]
     assert [event.attempt for event in drive.of("retrying")] == [2]
     assert drive.of("warning")[0].code == "OPTIMIZE_FAILED"

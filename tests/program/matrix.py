@@ -142,7 +142,8 @@ def _run(warehouse: LocalWarehouse, place: Path, patience: str) -> Ended:
     ended = dwx(
         "run", str(EXAMPLE), "--server-hostname", uri, "--http-path", warehouse.http_path,
         "--catalog", "main", "--schema", "default", "--var", f"customers={CUSTOMERS}",
-        "--optimize-tables", "--prompt-timeout", "0", "--network-timeout", patience,
+        "--optimize-tables", "--optimize-min-files", "0", "--prompt-timeout", "0",
+        "--network-timeout", patience,
         cwd=place, DATABRICKS_TOKEN=warehouse.token,
     )  # fmt: skip
     while ended.exit_code == 5:

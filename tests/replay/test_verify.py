@@ -33,7 +33,7 @@ def eventful_run() -> Drive:
     def answer(executed: Any) -> Any:
         return counts(executed) if executed.kind == "probe" else fails(executed)
 
-    drive = Drive(planned, answer, optimize=True)
+    drive = Drive(planned, answer, optimize="all")
     drive.feed(Undecidable("malformed", "not JSON", "stdin"))
     drive.feed(Decided(Ping(nonce="hi"), "ping", "stdin"))
     drive.feed(InputEnded())

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from executor.warehouse.databricks.history import (
     HistoryEntry,
     commit_of,
-    detail,
     entry,
     history_query,
     rows_committed,
+    table_size,
 )
 from executor.warehouse.databricks.results import optimize_metrics, row_counts, whole_number
 from protocol.events import OptimizeMetrics, RowCounts
@@ -106,5 +106,5 @@ def test_names_are_quoted_part_by_part() -> None:
 
 
 def test_a_table_s_detail_is_read_by_name() -> None:
-    found = detail({"numfiles": 2, "sizeinbytes": "10", "id": "x"})
-    assert (found.files, found.size, found.id, found.format) == (2, 10, "x", None)
+    found = table_size({"numfiles": 2, "sizeinbytes": "10", "id": "x"})
+    assert (found.files, found.bytes, found.format) == (2, 10, None)

@@ -83,7 +83,9 @@ critical = true
 """
     workflow = loaded(tmp_path, {**identity_unification(), "workflow.toml": manifest})
     (loop,) = workflow.loops
-    assert (loop.max_iterations, loop.changed_columns, loop.alias) == (50, None, None)
+    assert (loop.max_iterations, loop.alias) == (50, None)
+    # of what it does not say, the profile is asked
+    assert loop.changed_columns == ("leader_ns", "leader_id", "follower_ns", "follower_id")
     criticality = {file.planned.path[:2]: file.planned.critical for file in workflow.files}
     assert (criticality["01"], criticality["03"], criticality["06"]) == (False, True, False)
 

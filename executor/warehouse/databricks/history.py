@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from executor.core.facts import TableSize
 from executor.warehouse.databricks.results import Row, string_map, whole_number
 from executor.workflow.names import sql_name
 from protocol.events import RowCounts
@@ -31,16 +32,6 @@ class HistoryEntry:
     metrics: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """A table as DESCRIBE DETAIL knows it; sizes in bytes."""
-
-    id: str | None
-    format: str | None
-    files: int | None
-    size: int | None
-
-
 def history_query(table: str, limit: int = DEPTH) -> str:
     return f"DESCRIBE HISTORY {sql_name(table)} LIMIT {limit}"
 
@@ -55,12 +46,16 @@ def entry(row: Row) -> HistoryEntry:
     )
 
 
-def detail(row: Row) -> Detail:
-    return Detail(
-        id=_text(row.get("id")),
+def detail_query(table: str) -> str:
+    return f"DESCRIBE DETAIL {sql_name(table)}"
+
+
+def table_size(row: Row) -> TableSize:
+    """A table as DESCRIBE DETAIL knows it."""
+    return TableSize(
         format=_text(row.get("format")),
         files=whole_number(row.get("numfiles")),
-        size=whole_number(row.get("sizeinbytes")),
+        bytes=whole_number(row.get("sizeinbytes")),
     )
 
 

@@ -23,15 +23,17 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any, Literal
 
-from executor.core.facts import FailureFacts, TableFacts
+from executor.core.facts import FailureFacts, TableFacts, TableSize
 from executor.warehouse.databricks.auth import Target
 from executor.warehouse.databricks.commits import Sources, fate_of, newest_version
 from executor.warehouse.databricks.history import (
     HistoryEntry,
     commit_of,
+    detail_query,
     entry,
     history_query,
     rows_committed,
+    table_size,
 )
 from executor.warehouse.databricks.query_history import QueryHistory
 from executor.warehouse.databricks.results import (
@@ -162,6 +164,17 @@ class DatabricksSession:
     ) -> Mapping[str, TableFacts]:
         """See `executor.warehouse.port.Session.table_facts`."""
         return table_facts(lambda sql, limit: self._rows(sql, limit, cancel), tables)
+
+    def rows(self, sql: str, limit: int, cancel: Event) -> list[Row]:
+        """See `executor.warehouse.port.Session.rows`."""
+        return self._rows(sql, limit, cancel)
+
+    def size(self, table: str, cancel: Event) -> TableSize:
+        """See `executor.warehouse.port.Session.size`."""
+        with contextlib.suppress(StatementError):
+            rows = self._rows(detail_query(table), 1, cancel)
+            return table_size(rows[0]) if rows else TableSize()
+        return TableSize()
 
     def may_create(self, schema: str, cancel: Event) -> tuple[CreatePrivilege, str]:
         """See `executor.warehouse.port.Session.may_create`."""

@@ -1,0 +1,370 @@
+"""Plans the checks of what a run makes: those of a profile, those of the user, and dwx's own.
+
+Theory. A check is a query and what it has to give. A profile writes it for a layout, not for
+tables, so names stand in braces in it: `{lookup}` for a table that `[tables]` names, `{output}` and
+`{source}` for those of each file that it is made for. A check whose tables this workflow does not
+make does not apply, and is left out; one of which it cannot be told what it is about cannot be
+evaluated, and is `unknown` in every run until it is written down in workflow.toml.
+
+Every table that the files leave behind gets a check of dwx's own: that it was written by this run,
+and is not what an earlier one has left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import PurePosixPath
+
+from executor.workflow.discover import RawFile
+from executor.workflow.expectations import FRESH
+from executor.workflow.files import ReadFile
+from executor.workflow.lineage import Names, lineage
+from executor.workflow.manifest import RESERVED, DeclaredCheck
+from executor.workflow.model import WorkflowError
+from executor.workflow.names import quote, split_name, sql_name
+from executor.workflow.placeholders import fill
+from executor.workflow.statements import scan
+from protocol.events import PlannedCheck, PlannedLoop, Severity
+
+HISTORY_READ = 10
+"""Entries of a table's history among which the newest write is looked for."""
+
+_NAME = re.compile(r"\{([a-z_]\w*)\}")
+_VIEW = re.compile(r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:\w+\s+){0,2}VIEW\b", re.IGNORECASE)
+_FULL = 3  # parts of a name that says where its table is
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Checks as somebody has written them."""
+
+    path: str
+    """Where, as errors and plans name it."""
+    checks: tuple[DeclaredCheck, ...]
+    tables: Mapping[str, str]
+    """Full names by the name in braces; only tables that there are."""
+    known: frozenset[str]
+    """Names in braces that mean a table, whether this workflow has it or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What checks are planned for."""
+
+    files: Sequence[ReadFile]
+    loops: Sequence[PlannedLoop]
+    criticality: Mapping[str, bool]
+    prefix: str | None
+    """What `{id}` stands for; `None` without a profile."""
+    prefixed_loop: str | None
+    """Id of the loop whose tables have told it."""
+
+
+# --- what the files leave behind --------------------------------------------------------------
+
+
+def outputs(layout: Layout) -> Mapping[str, str]:
+    """The tables that are there when all files are done, each with the file that wrote it last."""
+    kept: dict[str, str] = {}
+    views: set[str] = set()
+    ends = {loop.files[-1]: loop for loop in layout.loops}
+    for file in layout.files:
+        for step, planned in zip(file.lineage, file.statements, strict=True):
+            if _VIEW.match(planned.head):
+                views.update(step.writes)
+            for name in step.writes:
+                kept[name] = file.id
+            for name in step.dropped:
+                kept.pop(name, None)
+        loop = ends.get(file.id)
+        if loop is not None and loop.alias is not None:
+            kept[loop.alias] = file.id
+    in_loops = {file for loop in layout.loops for file in loop.files}
+    passing = views | {name for loop in layout.loops for name in loop.intermediates}
+    passing |= {name for file in layout.files if file.id in in_loops for name in file.keeps}
+    return {
+        name: file
+        for name, file in kept.items()
+        if name not in passing and len(split_name(name)) == _FULL
+    }
+
+
+def own_checks(layout: Layout) -> Iterator[PlannedCheck]:
+    """For each output that it was written by this run."""
+    for table, file in outputs(layout).items():
+        yield PlannedCheck(
+            name=f"{table} was written by this run",
+            phase="final",
+            severity="critical" if layout.criticality[file] else "moderate",
+            sql=f"DESCRIBE HISTORY {sql_name(table)} LIMIT {HISTORY_READ}",
+            expect=(FRESH,),
+            table=table,
+            files=(file,),
+            source="dwx",
+        )
+
+
+def require_different_names(checks: Sequence[PlannedCheck]) -> None:
+    """Raises WorkflowError MANIFEST_INVALID for two checks of one name: in a log they are one."""
+    for place, check in enumerate(checks):
+        if any(other.name == check.name for other in checks[:place]):
+            raise WorkflowError(
+                "MANIFEST_INVALID",
+                f"there are two checks called {check.name!r}",
+                path=check.source,
+                suggestion="Give each a name of its own; with each, put {output} into it.",
+            )
+
+
+# --- what somebody has written ----------------------------------------------------------------
+
+
+def merged(
+    base: Sequence[DeclaredCheck], own: Sequence[DeclaredCheck], path: str
+) -> tuple[tuple[DeclaredCheck, ...], tuple[DeclaredCheck, ...]]:
+    """The checks of a profile with what the user's say otherwise, and the user's other checks."""
+    by_name = {check.name: check for check in own}
+    changed = tuple(_over(by_name.pop(check.name, None), check) for check in base)
+    for check in by_name.values():
+        if check.sql is None and check.file is None and check.enabled is not False:
+            raise WorkflowError(
+                "MANIFEST_INVALID",
+                f"there is no check called {check.name!r} whose settings this could change, and it "
+                "has no sql of its own",
+                path=path,
+                line=check.line,
+                suggestion="Add sql or file, or take a name that dwx plan shows.",
+            )
+    return changed, tuple(by_name.values())
+
+
+def _over(own: DeclaredCheck | None, base: DeclaredCheck) -> DeclaredCheck:
+    if own is None:
+        return base
+    said = {
+        one.name: value
+        for one in fields(own)
+        if (value := getattr(own, one.name)) is not None and one.name != "line"
+    }
+    return replace(base, **said)
+
+
+def with_files(
+    checks: Sequence[DeclaredCheck], texts: Sequence[RawFile], path: str
+) -> tuple[DeclaredCheck, ...]:
+    """Puts the queries of checks/*.sql in; those that nobody speaks of are checks all the same."""
+    by_path = {raw.path: raw for raw in texts}
+    found: list[DeclaredCheck] = []
+    for check in checks:
+        if check.file is None:
+            found.append(check)
+            continue
+        raw = by_path.pop(check.file, None)
+        if raw is None:
+            raise WorkflowError(
+                "MANIFEST_INVALID",
+                f"there is no file {check.file}",
+                path=path,
+                line=check.line,
+                suggestion="Checks lie in the folder checks/, as checks/name.sql.",
+            )
+        found.append(replace(check, sql=raw.text))
+    found += [
+        DeclaredCheck(line=1, name=raw.path, file=raw.path, sql=raw.text)
+        for raw in by_path.values()
+    ]
+    return tuple(found)
+
+
+def planned_checks(
+    written: Written, layout: Layout, values: Mapping[str, str], names: Names
+) -> Iterator[PlannedCheck]:
+    """The checks as they will be made. Raises WorkflowError MANIFEST_INVALID, CHECK_NOT_A_QUERY,
+    UNDEFINED_PLACEHOLDER.
+    """
+    for check in written.checks:
+        if check.enabled is False:
+            continue
+        assert check.sql is not None
+        _require_known_names(check, written)
+        once = [_Instance()]
+        for instance in once if check.each is None else _each(check, written, layout):
+            planned = _planned(check, written, layout, instance, values, names)
+            if planned is not None:
+                yield planned
+
+
+@dataclass(frozen=True, slots=True)
+class _Instance:
+    """A check as it is made for one file, or the only one there is."""
+
+    meaning: Mapping[str, _Meaning] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    problem: str | None = None
+    """Why it cannot be evaluated."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a word in braces stands for: a table, or SQL."""
+
+    table: str | None = None
+    sql: str = ""
+
+    def in_sql(self) -> str:
+        return sql_name(self.table) if self.table is not None else self.sql
+
+    def in_text(self) -> str:
+        return split_name(self.table)[-1] if self.table is not None else self.sql
+
+
+def _planned(
+    check: DeclaredCheck,
+    written: Written,
+    layout: Layout,
+    instance: _Instance,
+    values: Mapping[str, str],
+    names: Names,
+) -> PlannedCheck | None:
+    """The check with all names filled in; `None` if this workflow has not what it is about."""
+    assert check.sql is not None
+    meaning = {**instance.meaning, **{n: _Meaning(table) for n, table in written.tables.items()}}
+    if layout.prefix is not None:
+        meaning["id"] = _Meaning(sql=quote(layout.prefix))
+    publish = check.when == "publish"
+    used = set(_NAME.findall(check.sql)) | set(_NAME.findall(check.table or ""))
+    used -= {"result"} if publish else set()
+    if instance.problem is None and not used <= meaning.keys():
+        return None
+    sql = "" if instance.problem else _query(check, written, meaning, values, names)
+    about = _NAME.fullmatch(check.table or ("{output}" if check.each else ""))
+    table = meaning[about[1]].table if about and about[1] in meaning else check.table
+    writers = {name: file.id for file in layout.files for name in file.writes}
+    tables = [meaning[name].table for name in sorted(used & meaning.keys())]
+    about_files = instance.files or tuple(
+        dict.fromkeys(writers[name] for name in tables if name is not None and name in writers)
+    )
+    default: Severity = "critical"
+    return PlannedCheck(
+        name=_filled(check.name, {name: one.in_text() for name, one in meaning.items()}),
+        phase="publish" if publish else "final",
+        severity=check.severity or default,
+        sql=sql,
+        expect=check.expect or (),
+        loop=_loop_of(check, written, layout) if publish else None,
+        table=table,
+        share=check.share or (),
+        sizes=check.sizes is True,
+        files=() if publish else about_files,
+        source=check.file or written.path,
+        problem=instance.problem,
+    )
+
+
+def _query(
+    check: DeclaredCheck,
+    written: Written,
+    meaning: Mapping[str, _Meaning],
+    values: Mapping[str, str],
+    names: Names,
+) -> str:
+    """The SQL with everything filled in but `{result}`. It must be one query."""
+    assert check.sql is not None
+    text = _filled(check.sql, {name: one.in_sql() for name, one in meaning.items()})
+    path = check.file or written.path
+    line = None if check.file is None else 1
+    found = scan(text, path)
+    if len(found) == 1:
+        filled = fill(found[0], values, source=text, path=path)
+        own = Names(names.catalog, names.schema)
+        step = lineage(filled.parsed.replace("{result}", "`result`"), own)
+        if step.kind in ("select", "unknown") and not step.writes:
+            return filled.sent
+    raise WorkflowError(
+        "CHECK_NOT_A_QUERY",
+        f"the check {check.name!r} is not one query",
+        path=path,
+        line=line or check.line,
+        suggestion="A check changes nothing: write one SELECT.",
+    )
+
+
+def _filled(text: str, meanings: Mapping[str, str]) -> str:
+    return _NAME.sub(lambda found: meanings.get(found[1], found[0]), text)
+
+
+def _require_known_names(check: DeclaredCheck, written: Written) -> None:
+    for name in _NAME.findall(f"{check.sql} {check.table} {check.gather_sql}"):
+        if name not in written.known and name not in RESERVED:
+            known = ", ".join(sorted(written.known)) or "none"
+            raise WorkflowError(
+                "MANIFEST_INVALID",
+                f"the check {check.name!r} speaks of {{{name}}}, which [tables] does not name",
+                path=check.file or written.path,
+                line=check.line,
+                suggestion=f"Name it under [tables]; known here: {known}.",
+            )
+
+
+def _loop_of(check: DeclaredCheck, written: Written, layout: Layout) -> str:
+    """The loop before whose publishing a check is made."""
+    by_name = {loop.name: loop.id for loop in layout.loops}
+    if check.loop in by_name:
+        return by_name[check.loop]
+    if check.loop is None and layout.prefixed_loop is not None:
+        return layout.prefixed_loop
+    if check.loop is None and len(by_name) == 1:
+        return next(iter(by_name.values()))
+    raise WorkflowError(
+        "MANIFEST_INVALID",
+        f"the check {check.name!r} does not say which loop it is about"
+        if check.loop is None
+        else f"there is no loop called {check.loop!r}",
+        path=written.path,
+        line=check.line,
+        suggestion=f"Loops here: {', '.join(by_name) or 'none'}.",
+    )
+
+
+# --- a check for each file --------------------------------------------------------------------
+
+
+def _each(check: DeclaredCheck, written: Written, layout: Layout) -> Iterator[_Instance]:
+    assert check.each is not None
+    for file in layout.files:
+        if not PurePosixPath(file.path).match(check.each):
+            continue
+        left = sorted(file.keeps)
+        meaning = {"output": _Meaning(left[0] if left else file.path)}
+        problems = []
+        if len(left) != 1:
+            problems.append(f"{file.path} leaves {len(left)} tables, and not one")
+        wanted = set(_NAME.findall(check.sql or ""))
+        if "source" in wanted:
+            read = [name for name in file.reads if name not in written.tables.values()]
+            meaning["source"] = _Meaning(read[0] if read else "its source")
+            if len(read) != 1:
+                which = f": {', '.join(read)}" if read else ""
+                problems.append(f"{file.path} reads {len(read)} tables, and not one{which}")
+        if "gathered" in wanted:
+            parts = list(_gathered(check, file, layout))
+            meaning["gathered"] = _Meaning(sql="\nUNION ALL\n".join(parts))
+            if not parts:
+                continue  # it is made from something else
+        yield _Instance(meaning, (file.id,), "; ".join(problems) or None)
+
+
+def _gathered(check: DeclaredCheck, file: ReadFile, layout: Layout) -> Iterator[str]:
+    """The queries over the tables that this file reads and that certain other files leave."""
+    assert check.gather_files is not None
+    assert check.gather_sql is not None
+    for other in layout.files:
+        if PurePosixPath(other.path).match(check.gather_files):
+            for table in sorted(other.keeps & set(file.reads)):
+                yield _filled(check.gather_sql, {"output": sql_name(table), **_id(layout)})
+
+
+def _id(layout: Layout) -> dict[str, str]:
+    return {} if layout.prefix is None else {"id": quote(layout.prefix)}
