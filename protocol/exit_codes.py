@@ -38,7 +38,8 @@ MEANING: Final = {
     USAGE: "usage or configuration is wrong; nothing was executed",
     FAILED: "failed, or aborted after an error",
     INCOMPLETE: "finished, but with failed or skipped files, a loop published without "
-    "convergence, or checks that did not pass; dwx check: a grave check failed or could not be made",
+    "convergence, or checks that did not pass; dwx check: a grave check failed or could not be "
+    "made",
     SUSPENDED: "suspended: an answer is required",
     CANCELLED: "cancelled",
     NEVER_CONNECTED: "never connected",

@@ -31,7 +31,7 @@ from protocol.events import PlannedCheck, PlannedLoop, Severity
 HISTORY_READ = 10
 """Entries of a table's history among which the newest write is looked for."""
 
-_NAME = re.compile(r"\{([a-z_]\w*)\}")
+_NAME = re.compile(r"(?<!\$)\{([a-z_]\w*)\}")
 _VIEW = re.compile(r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:\w+\s+){0,2}VIEW\b", re.IGNORECASE)
 _FULL = 3  # parts of a name that says where its table is
 
