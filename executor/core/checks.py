@@ -120,7 +120,7 @@ def tables_to_look_up(needed: Requirements) -> Mapping[str, frozenset[str]]:
         source.table: frozenset(column.name for column in source.columns)
         for source in needed.sources
     }
-    for table in (*(new.table for new in needed.new), *needed.results):
+    for table in (*(new.table for new in needed.new), *needed.results, *needed.passing):
         looked_up.setdefault(table, frozenset())
     return looked_up
 
@@ -132,7 +132,11 @@ def about_tables(needed: Requirements, facts: Mapping[str, TableFacts]) -> Itera
     for new in needed.new:
         yield _about_new(new, facts[new.table])
     for table in needed.results:
-        yield _about_result(table, facts[table])
+        replaced = "it is replaced when the loop is done"
+        yield _about_leftover(f"loop result {table}", facts[table], replaced)
+    for table in needed.passing:
+        replaced = "that run did not come to its end; it is replaced"
+        yield _about_leftover(f"temporary table {table}", facts[table], replaced)
 
 
 def _about_source(source: Source, found: TableFacts) -> Check:
@@ -171,11 +175,11 @@ def _about_new(new: NewTable, found: TableFacts) -> Check:
     return check(f"new table {new.table}", status, observed, ABSENT, severity, (new.file,))
 
 
-def _about_result(table: str, found: TableFacts) -> Check:
+def _about_leftover(name: str, found: TableFacts, replaced: str) -> Check:
     status, observed = _absent(found)
     if status == "failed":
-        observed = "left from an earlier run; it is replaced when the loop is done"
-    return check(f"loop result {table}", status, observed, ABSENT, "warning")
+        observed = f"left from an earlier run; {replaced}"
+    return check(name, status, observed, ABSENT, "warning")
 
 
 ABSENT = "does not exist yet"

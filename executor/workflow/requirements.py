@@ -81,6 +81,8 @@ class Requirements:
     new: tuple[NewTable, ...] = ()
     results: tuple[str, ...] = ()
     """Tables that loops publish."""
+    passing: tuple[str, ...] = ()
+    """Tables that are made on the way and are gone at the end."""
     schemas: tuple[str, ...] = ()
     """`catalog.schema` in which tables are made."""
 
@@ -94,6 +96,8 @@ class _Book:
     schemas: dict[str, None] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     """Tables that are there by now if they were made here."""
+    passing: dict[str, None] = field(default_factory=dict)
+    """Tables that were made here and are gone again."""
     gone: set[str] = field(default_factory=set)
     variables: bool = False
     """True once the session has variables, which look like columns."""
@@ -118,6 +122,11 @@ def requirements(workflow: Workflow, *, skip_loop: bool = False) -> Requirements
         sources=tuple(book.sources.values()),
         new=tuple(book.new.values()),
         results=tuple(name for name in results if name not in book.new),
+        passing=tuple(
+            name
+            for name in book.passing
+            if name not in book.new and name not in results and name not in book.made
+        ),
         schemas=tuple(book.schemas),
     )
 
@@ -139,6 +148,8 @@ def _enter(book: _Book, file: SourceFile) -> bool:
                 _note_schema(book, table)
             (book.gone if table in step.dropped else book.made).add(table)
         for table in step.dropped:  # a rename drops what it does not write
+            if table in book.made and _is_full(table):
+                book.passing[table] = None
             book.gone.add(table)
             book.made.discard(table)
         book.variables = book.variables or (step.session and step.kind == "other")

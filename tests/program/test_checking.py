@@ -237,3 +237,22 @@ def test_a_check_shows_no_half_of_a_secret_where_a_long_text_is_cut(tmp_path: Pa
     observed = next(one.observed for one in ended.of("check") if one.name.endswith("people"))
     assert 1_900 < len(observed.encode()) <= 2_000
     assert "dapi" not in observed
+
+
+def test_a_temporary_table_that_an_earlier_run_has_left_is_told_and_stops_nothing(
+    tmp_path: Path,
+) -> None:
+    workflow(
+        tmp_path / "sql",
+        f01_a="CREATE OR REPLACE TABLE a_tmp AS SELECT 1 AS n;\n"
+        "DROP TABLE IF EXISTS a;\nALTER TABLE a_tmp RENAME TO a",
+    )
+    workflow(tmp_path / "before", f01_left="CREATE TABLE a_tmp AS SELECT 0 AS n")
+    assert dwx("run", "before", "--local", "warehouse", cwd=tmp_path).exit_code == 0
+    ended = dwx("run", "sql", "--local", "warehouse", cwd=tmp_path)
+    assert ended.exit_code == 0
+    (check,) = [
+        one for one in ended.of("check") if one.name == "temporary table main.default.a_tmp"
+    ]
+    assert (check.status, check.severity) == ("failed", "warning")
+    assert "left from an earlier run" in check.observed

@@ -197,3 +197,9 @@ def test_the_cause_of_the_last_error_is_told_where_there_is_room() -> None:
     told["next"] += "x" * (MAX_BYTES - len(text_of(told)))
     assert "caused by" not in text_of(told)
     assert "last error" in text_of(told)
+
+
+def test_every_type_of_event_is_known_to_those_who_look() -> None:
+    from executor.views import status
+
+    assert set(EVENT_TYPES) == status.EVENT_TYPES

@@ -220,3 +220,15 @@ def test_a_column_is_told_with_the_place_that_reads_it_first(tmp_path: Path) -> 
     (found,) = required(tmp_path, "SELECT 1;\n\nSELECT a FROM t", "SELECT A FROM t").sources
     (column,) = found.columns
     assert str(column.place) == "01_file.sql, line 3"
+
+
+def test_tables_that_are_made_on_the_way_are_told_from_those_that_stay(tmp_path: Path) -> None:
+    found = required(
+        tmp_path,
+        "CREATE OR REPLACE TABLE a_tmp AS SELECT 1 AS n;\nDROP TABLE IF EXISTS a;\n"
+        "ALTER TABLE a_tmp RENAME TO a",
+        "CREATE OR REPLACE TABLE b AS SELECT 1 AS n;\nDROP TABLE b;\n"
+        "CREATE OR REPLACE TABLE c_tmp AS SELECT 1 AS n;\nDROP TABLE c_tmp",
+        "CREATE OR REPLACE TABLE b AS SELECT 2 AS n",
+    )
+    assert found.passing == ("c.s.a_tmp", "c.s.c_tmp")
