@@ -35,15 +35,16 @@ CODES: Final = {
 """The exit code that mirrors a state; a finished run has its own."""
 
 
-def flags(verb: str, about: str | None, *, run: bool = True) -> Parser:
-    """A parser with what all these verbs take."""
+def flags(verb: str, about: str | None, *, run: bool = True, log: bool = False) -> Parser:
+    """A parser with what all these verbs take; `log`: a run may be named by its log, too."""
     parser = Parser(prog=f"dwx {verb}", description=about)
     if run:
         parser.add_argument(
             "run",
             metavar="RUN",
             nargs="?",
-            help="id, unique prefix or directory; default: the only live run, else the latest",
+            help=f"id, unique prefix{', directory or log' if log else ' or directory'}; "
+            "default: the only live run, else the latest",
         )
     parser.add_argument("--run-root", type=Path, metavar="PATH", help=f"or {ROOT_VARIABLE}")
     parser.add_argument("--json", action="store_true", help="JSON instead of text")

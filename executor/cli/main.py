@@ -22,6 +22,7 @@ VERBS = {
     "wait": "wait until a run needs attention or is over",
     "answer": "answer a run's prompt",
     "cancel": "stop a run in good order",
+    "report": "tell all about a run: text, JSON, Markdown or one HTML file",
     "events": "read a run's record from a cursor on",
     "watch": "follow a run, one line per event that matters",
     "runs": "list the runs",
