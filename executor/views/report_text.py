@@ -21,6 +21,7 @@ from executor.views.report_words import (
     place,
     settled,
     spent,
+    times,
     verdict,
     words,
 )
@@ -54,7 +55,7 @@ def _lines(report: Report) -> Iterable[str]:
     yield from _section("Errors", (line for one in report.errors for line in _error(one)))
     yield from _section("Decisions", (line for one in report.prompts for line in _prompt(one)))
     retries = (
-        f"• {shown(one.statement)}: {one.times} times ({shown(one.category)})"
+        f"• {shown(one.statement)}: {times(one.times)} ({shown(one.category)})"
         for one in report.retries
     )
     yield from _section("Tried again", retries)
@@ -90,8 +91,8 @@ def _loop(loop: LoopReport) -> Iterable[str]:
 
 
 def _error(error: ErrorReport) -> Iterable[str]:
-    times = f" ({error.times} times)" if error.times > 1 else ""
-    yield f"✗ {shown(error.class_)}: {error_place(error)}".rstrip(": ") + times
+    often = f" ({times(error.times)})" if error.times > 1 else ""
+    yield f"✗ {shown(error.class_)}: {error_place(error)}".rstrip(": ") + often
     yield f"  {shown(error.message)}"
     if error.cause is not None:
         yield f"  caused by {shown(error.cause)}"

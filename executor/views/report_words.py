@@ -37,6 +37,24 @@ MARKS: Final = {
 }
 """What is good, what is bad, what is doubtful; anything else is just said."""
 
+MOST: Final = {
+    "files": 300,
+    "iterations": 200,
+    "checks": 200,
+    "errors": 60,
+    "prompts": 100,
+    "retries": 60,
+    "warnings": 60,
+    "tables": 300,
+    "coverage": 100,
+    "clusters": 40,
+    "optimized": 100,
+}
+"""How many of each a page shows at most, so that no run makes one that cannot be opened."""
+
+MOST_CHARACTERS: Final = 1_000
+"""Of a text from outside on a page."""
+
 STATES: Final = {
     "running": "Still running after",
     "waiting": "Waiting for an answer after",
@@ -94,6 +112,10 @@ def size(count: int | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def words(name: str) -> str:
@@ -191,16 +213,16 @@ def measured(check: CheckReport) -> str:
     return ", ".join(f"{shown(name)} {count:,}" for name, count in check.measured.items())
 
 
-def spent(times: Times) -> list[tuple[str, int]]:
+def spent(taken: Times) -> list[tuple[str, int]]:
     """What time was spent on, without what took none."""
     all_of_it = [
-        ("statements", times.statements_ms),
-        ("convergence", times.convergence_ms),
-        ("OPTIMIZE", times.optimize_ms),
-        ("checks", times.checks_ms),
-        ("waiting for answers", times.asking_ms),
+        ("statements", taken.statements_ms),
+        ("convergence", taken.convergence_ms),
+        ("OPTIMIZE", taken.optimize_ms),
+        ("checks", taken.checks_ms),
+        ("waiting for answers", taken.asking_ms),
     ]
-    return [(name, taken) for name, taken in all_of_it if taken > 0]
+    return [(name, part) for name, part in all_of_it if part > 0]
 
 
 def buckets(clusters: dict[str, int]) -> tuple[dict[str, int], dict[str, int]]:
