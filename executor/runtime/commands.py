@@ -19,8 +19,6 @@ class Commands:
     """The --run-root that was given, if one was."""
 
     def __call__(self, verb: str, *arguments: str) -> str:
-        if verb == "replay":
-            return shlex.join(["dwx", "replay", str(self.path)])
         # a run outside the root is named by its directory; others by their whole id
         below_root = self.path.parent == run_root(self.root)
         words = ["dwx", verb, self.path.name if below_root else str(self.path), *arguments]

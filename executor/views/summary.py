@@ -83,7 +83,7 @@ def next_command(fold: Fold, state: RunState, command: Command, *, any_kept: boo
     if state == "stalled":
         return command("events", "--after", str(fold.seq), "--wait", "60")
     if state == "finished":
-        return command("replay")
+        return command("report")
     if state == "crashed" or (state == "suspended" and (any_kept or not fold.prompts)):
         return command("resume")
     if not fold.prompts:

@@ -168,7 +168,7 @@ def test_who_watches_sees_one_line_per_event_that_matters_until_the_end(
         ended = program.end()
     assert all(line.isprintable() for line in lines)
     *events, following = lines
-    assert following == f"next: dwx replay {ended.run_dir.relative_to(failing)}"
+    assert following == f"next: dwx report {ended.run_dir.name}"
     seqs = [int(line.split()[0]) for line in events]
     assert seqs == sorted(set(seqs))
     assert len(seqs) < len(ended.record)
@@ -192,7 +192,7 @@ def test_pages_of_events_put_together_are_the_record(failing: Path, served: Serv
         pages += lines
         words = told["next"].split()[1:]
     assert b"".join(pages) == (ended.run_dir / "events.jsonl").read_bytes()
-    assert words[0] == "replay"
+    assert words[0] == "report"
 
 
 def test_events_may_be_picked_by_type_and_waited_for(failing: Path, served: Served) -> None:
