@@ -9,6 +9,7 @@ the line is missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from executor.views.report_fold import ReportFold, SeenFile, plain, whole
 from executor.views.report_model import (
     Attempt,
     CheckReport,
+    ErrorReport,
     FileReport,
     LoopReport,
     PromptReport,
@@ -37,8 +39,8 @@ LEFT_OPEN: Final = {
     "waiting": "The run waits for an answer: this is what its log holds so far.",
     "stalled": "The run lives but has been silent for longer than it said: this is what its log "
     "holds so far.",
-    "crashed": "The log has no last line: its process ended without writing one. What was open "
-    "then may have been executed or not.",
+    "crashed": "The log has no last line: its process ended without writing one. What was under "
+    "way then may have been executed or not.",
 }
 
 
@@ -67,7 +69,7 @@ def report_of(
         state=state,
         outcome=finished.outcome if finished is not None else None,
         exit_code=last.exit_code if last is not None else None,
-        remarks=(*_remarks(fold, state), *remarks),
+        remarks=(*_remarks(fold, state, statements), *remarks),
         directory=_directory(fold),
         profile=fold.plan.profile if fold.plan is not None else None,
         host=place.host if place is not None else None,
@@ -90,7 +92,7 @@ def report_of(
         clusters=_clusters(fold, finished),
         tables=_tables(fold, finished),
         optimized=tuple(fold.optimized),
-        errors=tuple(fold.errors.values()),
+        errors=_errors(fold, statements),
         prompts=tuple(_prompt(fold, name) for name in fold.prompts),
         retries=tuple(fold.retries.values()),
         reconnected=fold.reconnected,
@@ -101,10 +103,17 @@ def report_of(
     )
 
 
-def _remarks(fold: ReportFold, state: RunState) -> tuple[str, ...]:
+def _remarks(
+    fold: ReportFold, state: RunState, statements: tuple[StatementReport, ...]
+) -> tuple[str, ...]:
     if fold.hello is None:
         return ("The log holds no event yet.",)
-    open_end = (LEFT_OPEN[state],) if state in LEFT_OPEN else ()
+    open_end = [LEFT_OPEN[state]] if state in LEFT_OPEN else []
+    open_end += [
+        f"Under way: {one.id}, {one.head}"
+        for one in statements
+        if open_end and one.status == "open"
+    ]
     cut = fold.plan is not None and isinstance(fold.plan.files, Cut)
     strange = (
         f"A newer dwx wrote {name}, which this one does not know and must not ignore: believe "
@@ -161,9 +170,10 @@ def _statement(fold: ReportFold, name: str) -> StatementReport:
         Attempt(
             started_ms=_since(fold, at),
             elapsed_ms=ended.elapsed_ms if ended is not None else None,
-            status=ended.status if ended is not None else "open",
+            # what was sent again without a word about its end was lost from sight
+            status=ended.status if ended else "open" if place == len(one.attempts) else "unknown",
         )
-        for at, ended in one.attempts
+        for place, (at, ended) in enumerate(one.attempts, 1)
     )
     status: Any = one.found or attempts[-1].status
     return StatementReport(
@@ -249,6 +259,13 @@ def _tables(fold: ReportFold, finished: RunFinished | None) -> tuple[TableReport
     if finished is not None and not isinstance(finished.tables, Cut):
         return tuple(TableReport(name=one.name, rows=one.rows) for one in finished.tables)
     return tuple(TableReport(name=name, rows=rows) for name, rows in fold.tables.items())
+
+
+def _errors(fold: ReportFold, statements: tuple[StatementReport, ...]) -> tuple[ErrorReport, ...]:
+    """What still stands first, then what was overcome."""
+    succeeded = {one.id for one in statements if one.status == "succeeded"}
+    errors = (replace(one, overcome=one.statement in succeeded) for one in fold.errors.values())
+    return tuple(sorted(errors, key=lambda one: one.overcome))
 
 
 def _prompt(fold: ReportFold, name: str) -> PromptReport:

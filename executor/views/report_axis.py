@@ -83,7 +83,8 @@ def axis_of(busy: Iterable[tuple[int, int]], total_ms: int) -> Axis:
         place += GAP * drawn / full * WIDTH
         knees.append((ended, place))
         at = ended
-    knees.append((total, WIDTH))
+    if at < total:
+        knees.append((total, WIDTH))
     return Axis(total, tuple(knees), gaps, drawn)
 
 
@@ -92,8 +93,9 @@ def _gaps(idle: list[tuple[int, int]], total: int) -> tuple[tuple[int, int], ...
     gaps: list[tuple[int, int]] = []
     left = total
     for began, ended in sorted(idle, key=lambda pause: pause[0] - pause[1])[:MOST_GAPS]:
-        if ended - began <= LONG * (left - (ended - began)):
+        rest = left - (ended - began)
+        if rest <= 0 or ended - began <= LONG * rest:
             break
         gaps.append((began, ended))
-        left -= ended - began
+        left = rest
     return tuple(sorted(gaps))

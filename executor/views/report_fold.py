@@ -122,6 +122,8 @@ class ReportFold:
     files: dict[str, SeenFile] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     """The file of each planned statement."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """By statement, the name before of the table that it renames."""
     file: str | None = None
     statements: dict[str, SeenStatement] = field(default_factory=dict)
     statement: str | None = None
@@ -250,7 +252,10 @@ class ReportFold:
     def _planned(self, file: PlannedFile) -> None:
         known = self.files.setdefault(file.id, SeenFile(file.id, file.path))
         known.path, known.planned = file.path, file
-        self.owners.update((statement.id, file.id) for statement in file.statements)
+        for statement in file.statements:
+            self.owners[statement.id] = file.id
+            if statement.renames is not None:
+                self.renamed[statement.id] = statement.renames
 
     def _loop(self, loop: str) -> SeenLoop:
         return self.loops.setdefault(loop, SeenLoop(loop, loop))
@@ -305,6 +310,9 @@ class ReportFold:
             self.tables[begun.target] = event.rows.total if event.rows is not None else None
         elif begun.kind == "drop":
             self.tables.pop(begun.target, None)
+        elif begun.kind == "rename":
+            before = self.renamed.get(event.statement, "")
+            self.tables[begun.target] = self.tables.pop(before, None)
         elif begun.kind == "optimize" and known.file is not None and event.metrics is not None:
             self._optimized(begun.target, event.elapsed_ms, event.metrics)
 

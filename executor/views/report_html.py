@@ -31,11 +31,14 @@ from executor.views.report_words import (
     bounded,
     buckets,
     counts_of,
+    error_mark,
     error_place,
+    error_status,
     headline,
     loop_line,
     mark,
     measured,
+    message_of,
     number,
     optimize_line,
     percent,
@@ -58,6 +61,14 @@ MOST_FAILED: Final = 100
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 TONES: Final = {"✓": "good", "✗": "bad", "!": "warn", "•": "dim"}
+SPENT: Final = {
+    "statements": "i0",
+    "convergence": "i1",
+    "OPTIMIZE": "i2",
+    "checks": "i3",
+    "waiting for answers": "i4",
+}
+"""The class in the style sheet of what time was spent on."""
 
 
 def as_html(report: Report) -> str:
@@ -108,7 +119,7 @@ def _header(report: Report) -> str:
     where = f" of {_name(report.directory)}" if report.directory else ""
     return (
         f'<header><p class="dim small">Run {_name(report.run)}{where}</p>'
-        f'<h1><span class="{TONES[sign]}" aria-hidden="true">{sign}</span> '
+        f'<h1><span class="{TONES[sign]}" aria-hidden="true">{sign}</span>&nbsp;'
         f"{safe(headline(report))}</h1>"
         f'<p class="dim small">{" · ".join(facts)}</p></header>'
     )
@@ -172,25 +183,26 @@ def _next(report: Report) -> str:
 
 
 def _wrong(report: Report) -> str:
-    errors, left = bounded(report.errors, MOST["errors"])
     checks, more = bounded(amiss(report.checks), MOST["checks"])
+    errors, left = bounded(report.errors, MOST["errors"])
     return (
-        "".join(_error(one) for one in errors)
-        + _more(left, "errors")
+        "".join(_error(one) for one in errors if not one.overcome)
         + "".join(_bad_check(one) for one in checks)
+        + "".join(_error(one) for one in errors if one.overcome)
         + _more(more, "checks")
+        + _more(left, "errors")
     )
 
 
 def _error(error: ErrorReport) -> str:
-    often = f", {times(error.times)}" if error.times > 1 else ""
-    where = f'<p class="dim small">{safe(error_place(error))}{often}</p>'
+    sign, tone = error_mark(error), "dim" if error.overcome else "bad"
+    where = f'<p class="dim small">{safe(error_place(error))}</p>' if error_place(error) else ""
     cause = f"<p>Caused by {prose(error.cause)}</p>" if error.cause is not None else ""
+    advice = "" if error.overcome else f"<p>→ {prose(error.suggestion)}</p>"
     return (
-        f'<article class="card"><h3><span class="bad" aria-hidden="true">✗</span> '
-        f"{_name(error.class_)} {_tag(error.severity, 'bad')}</h3>"
-        f"{where if error_place(error) or often else ''}<p>{prose(error.message)}</p>{cause}"
-        f"<p>→ {prose(error.suggestion)}</p></article>"
+        f'<article class="card"><h3><span class="{tone}" aria-hidden="true">{sign}</span>&nbsp;'
+        f"{_name(error.class_)} {_tag(error_status(error), tone)}</h3>"
+        f"{where}<p>{prose(message_of(error))}</p>{cause}{advice}</article>"
     )
 
 
@@ -207,7 +219,7 @@ def _bad_check(check: CheckReport) -> str:
     ]
     rows = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value)
     return (
-        f'<article class="card"><h3><span class="{tone}" aria-hidden="true">{sign}</span> '
+        f'<article class="card"><h3><span class="{tone}" aria-hidden="true">{sign}</span>&nbsp;'
         f"Check {safe(check.name)} {_tag(f'{check.severity}, {check.status}', tone)}</h3>"
         f"{f'<dl>{rows}</dl>' if rows else ''}</article>"
     )
@@ -252,7 +264,9 @@ def _answer(prompt: PromptReport) -> str:
 
 
 def _timeline(report: Report) -> str:
-    axis = axis_of(_busy(report), report.elapsed_ms or 0)
+    busy = _busy(report)
+    latest = max((ended for _, ended in busy), default=0)
+    axis = axis_of(busy, max(report.elapsed_ms or 0, latest))
     inside = _drawn(report)
     files, left = bounded(report.files, MOST["files"])
     rows = [
@@ -318,7 +332,7 @@ def _file_row(axis: Axis, file: FileReport, statements: Sequence[StatementReport
     status = "" if file.status == "completed" else words(file.status)
     why = ": ".join(part for part in (status, file.reason or "") if part)
     name = (
-        f'<div><span class="{TONES[sign]}" aria-hidden="true">{sign}</span> {safe(file.path)}'
+        f'<div><span class="{TONES[sign]}" aria-hidden="true">{sign}</span>&nbsp;{safe(file.path)}'
         f"{_sub(why) if why else ''}</div>"
     )
     if file.started_ms is None:
@@ -340,13 +354,13 @@ def _tick(milliseconds: int) -> str:
 
 
 def _spent(report: Report) -> str:
-    parts = spent(report.times)
+    parts = [(name, SPENT[name], taken) for name, taken in spent(report.times)]
     if not parts:
         return ""
     key = "".join(
-        f'<li><svg viewBox="0 0 10 6" aria-hidden="true"><rect class="i{index}" width="10" '
-        f'height="6"/></svg>{safe(name)}: {seconds(taken)}</li>'
-        for index, (name, taken) in enumerate(parts)
+        f'<li><svg viewBox="0 0 10 6" aria-hidden="true"><rect class="{kind}" width="10" '
+        f'height="6"/></svg>{name}: {seconds(taken)}</li>'
+        for name, kind, taken in parts
     )
     return f'<figure>{stacked(parts)}<figcaption><ul class="key">{key}</ul></figcaption></figure>'
 
@@ -381,7 +395,7 @@ def _loop(loop: LoopReport) -> str:
     said = loop_line(loop)
     result = f" Its result is {_name(loop.final_table)}." if loop.final_table else ""
     verdict_of = (
-        f'<p><span class="{TONES[sign]}" aria-hidden="true">{sign}</span> '
+        f'<p><span class="{TONES[sign]}" aria-hidden="true">{sign}</span>&nbsp;'
         f"{safe(said[:1].upper() + said[1:])}.{result}</p>"
     )
     iterations, left = bounded(loop.iterations, MOST["iterations"])
@@ -421,7 +435,7 @@ def _iterations(iterations: Sequence[IterationReport]) -> str:
         )
         for one in iterations
     ]
-    return _table(heads, "-" + "n" * (len(heads) - 1), rows, "")
+    return _table(heads, "-" + "n" * (len(heads) - 1), rows, even=True)
 
 
 def _left(one: IterationReport) -> str:
@@ -472,7 +486,7 @@ def _checks(report: Report) -> str:
     listed = [*bad, *(one for one in report.checks if one.status not in ("failed", "unknown"))]
     checks, left = bounded(listed, MOST["checks"])
     rows = [(_check_name(one), safe(one.phase), safe(one.status)) for one in checks]
-    table = _table(("Check", "When", "Status"), "---", rows, "") + _more(left, "checks")
+    table = _table(("Check", "When", "Status"), "---", rows) + _more(left, "checks")
     if not rows:
         return ""
     said = f"<p>{safe(counts_of(report.check_counts).capitalize())}.</p>"
@@ -483,7 +497,7 @@ def _check_name(check: CheckReport) -> str:
     sign = mark(check.status)
     more = ", ".join(part for part in (check.table or "", measured(check)) if part)
     return (
-        f'<span class="{TONES[sign]}" aria-hidden="true">{sign}</span> {safe(check.name)}'
+        f'<span class="{TONES[sign]}" aria-hidden="true">{sign}</span>&nbsp;{safe(check.name)}'
         f"{_sub(more) if more else ''}"
     )
 
@@ -498,7 +512,7 @@ def _optimized(report: Report) -> str:
             said = f"{size(one.bytes_after)} of {size(one.bytes_before)}"
             name = _barred(name, bar(one.bytes_after / most, said))
         rows.append((name, seconds(one.elapsed_ms) if one.elapsed_ms is not None else ""))
-    return _table(("Table", "Time"), "-n", rows, "") + _more(left, "tables")
+    return _table(("Table", "Time"), "-n", rows) + _more(left, "tables")
 
 
 def _tables(report: Report) -> str:
@@ -529,8 +543,18 @@ def _section(title: str, inside: str) -> str:
     return f"<section><h2>{safe(title)}</h2>{inside}</section>" if inside else ""
 
 
-def _table(heads: Sequence[str], kinds: str, rows: Sequence[Sequence[str]], caption: str) -> str:
-    """A table of cells that are HTML already. `kinds`: `n` for each column of numbers."""
+def _table(
+    heads: Sequence[str],
+    kinds: str,
+    rows: Sequence[Sequence[str]],
+    caption: str = "",
+    *,
+    even: bool = False,
+) -> str:
+    """A table of cells that are HTML already.
+
+    `kinds`: `n` for each column of numbers. `even`: these share the width there is.
+    """
     if not rows:
         return ""
     classes = ['class="n"' if kind == "n" else "" for kind in kinds]
@@ -539,9 +563,10 @@ def _table(heads: Sequence[str], kinds: str, rows: Sequence[Sequence[str]], capt
         for name, of in zip(heads, classes, strict=True)
     )
     body = "\n".join(f"<tr>{_cells(row, classes)}</tr>" for row in rows)
+    kind = ' class="e"' if even else ""
     said = f"<caption>{safe(caption)}</caption>" if caption else ""
     return (
-        f'<div class="w"><table>{said}<thead><tr>{head}</tr></thead>'
+        f'<div class="w"><table{kind}>{said}<thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

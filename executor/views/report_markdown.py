@@ -20,11 +20,14 @@ from executor.views.report_words import (
     bounded,
     clipped,
     counts_of,
+    error_mark,
     error_place,
+    error_status,
     headline,
     loop_line,
     mark,
     measured,
+    message_of,
     number,
     optimize_line,
     percent,
@@ -196,16 +199,22 @@ def _checks(report: Report) -> Iterable[str]:
 def _errors(report: Report) -> Iterable[str]:
     errors, left = bounded(report.errors, MOST["errors"])
     rows = [
-        (name(one.class_), text(error_place(one)), _said(one), text(one.suggestion))
+        (
+            f"{error_mark(one)} {name(one.class_)}",
+            error_status(one),
+            text(error_place(one)),
+            _said(one),
+            text(one.suggestion),
+        )
         for one in errors
     ]
-    heads = ("Error", "Where", "Message", "What to do")
-    return _titled("Errors", _table(heads, "----", rows, left))
+    heads = ("Error", "Severity", "Where", "Message", "What to do")
+    return _titled("Errors", _table(heads, "-----", rows, left))
 
 
 def _said(error: ErrorReport) -> str:
     cause = f" Caused by {text(error.cause)}" if error.cause is not None else ""
-    return f"{text(error.message)}{cause}"
+    return f"{text(message_of(error))}{cause}"
 
 
 def _decisions(report: Report) -> Iterable[str]:

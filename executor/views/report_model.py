@@ -139,6 +139,8 @@ class ErrorReport:
     suggestion: str
     times: int
     """How often it came."""
+    overcome: bool = False
+    """True if its statement succeeded in the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,19 +44,17 @@ def bar(share: float, said: str, kind: str = "s") -> str:
     )
 
 
-def stacked(parts: Sequence[tuple[str, int]]) -> str:
-    """One bar of several parts, in the order of their keys."""
-    total = sum(size for _, size in parts) or 1
-    said = ", ".join(f"{name} {size * 100 // total} %" for name, size in parts)
+def stacked(parts: Sequence[tuple[str, str, int]]) -> str:
+    """One bar of several parts: the name of each, its class in the style sheet, its size."""
+    total = sum(size for _, _, size in parts) or 1
+    said = ", ".join(f"{name} {size * 100 // total} %" for name, _, size in parts)
     drawn, at = [], 0.0
-    for index, (_, size) in enumerate(parts):
+    for _, kind, size in parts:
         width = size / total * 100
-        drawn.append(
-            f'<rect class="i{index}" x="{_short(at)}" width="{_short(width)}" height="8"/>'
-        )
+        drawn.append(f'<rect class="{kind}" x="{_short(at)}" width="{_short(width)}" height="8"/>')
         at += width
     return (
-        f'<svg class="b" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
+        f'<svg class="b h" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
         f'aria-label="{safe(said)}">{"".join(drawn)}</svg>'
     )
 
@@ -79,7 +77,7 @@ def timeline(
     if span is not None:
         drawn.append(_rect("fx" if kind == "x" else "f", axis, *span))
     for one in statements:
-        drawn.extend(_attempt(axis, one, attempt) for attempt in one.attempts[-MOST_ATTEMPTS:])
+        drawn.extend(_attempts(axis, one))
     return (
         f'<svg class="t" viewBox="0 0 1000 12" preserveAspectRatio="none" role="img" '
         f'aria-label="{safe(said)}"><rect class="k" y="5.5" width="1000" height="1"/>'
@@ -87,17 +85,30 @@ def timeline(
     )
 
 
-def _attempt(axis: Axis, one: StatementReport, attempt: Attempt) -> str:
-    if attempt.started_ms is None:
-        return ""
-    kind = {"succeeded": "s" if one.file is not None else "o"}.get(attempt.status, "x")
-    ended = attempt.elapsed_ms
-    took = seconds(ended) if ended is not None else "its end is not in the log"
+def _attempts(axis: Axis, one: StatementReport) -> Iterable[str]:
+    """The attempts of a statement; one whose end is not known lasted until the next at most."""
+    attempts = one.attempts[-MOST_ATTEMPTS:]
+    next_begins = [*(attempt.started_ms for attempt in attempts[1:]), axis.total_ms]
+    for attempt, limit in zip(attempts, next_begins, strict=True):
+        if attempt.started_ms is None:
+            continue
+        took = attempt.elapsed_ms
+        until = attempt.started_ms + took if took is not None else limit or axis.total_ms
+        yield _rect(
+            {"succeeded": "s" if one.file is not None else "o"}.get(attempt.status, "x"),
+            axis,
+            attempt.started_ms,
+            until,
+            f"<title>{safe(_said(one, attempt))}</title>",
+            top=2,
+        )
+
+
+def _said(one: StatementReport, attempt: Attempt) -> str:
     what = f"{one.id} {one.kind} {clipped(one.target or '', 60)}".strip()
     status = f", {attempt.status}" if attempt.status != "succeeded" else ""
-    title = f"<title>{safe(f'{what}{status}, {took}')}</title>"
-    until = attempt.started_ms + ended if ended is not None else axis.total_ms
-    return _rect(kind, axis, attempt.started_ms, until, title, top=2)
+    took = attempt.elapsed_ms
+    return f"{what}{status}, {seconds(took) if took is not None else 'its end is not in the log'}"
 
 
 def _rect(kind: str, axis: Axis, began: int, ended: int, inside: str = "", *, top: int = 0) -> str:
@@ -184,7 +195,7 @@ def _ticks(most: int) -> list[int]:
     if most <= LINEAR_UP_TO:
         step = max(1, math.ceil(most / 5))
         return list(range(0, most + 1, step))
-    powers = [10**power for power in range(len(str(most)))]
+    powers = [10**power for power in range(1, len(str(most)))]
     every = math.ceil(len(powers) / 5)
     return [0, *powers[::every]]
 

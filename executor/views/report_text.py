@@ -8,13 +8,16 @@ from executor.views.report_model import CheckReport, ErrorReport, LoopReport, Pr
 from executor.views.report_words import (
     amiss,
     counts_of,
+    error_mark,
     error_place,
+    error_status,
     file_line,
     headline,
     iteration_line,
     loop_line,
     mark,
     measured,
+    message_of,
     number,
     optimize_line,
     percent,
@@ -91,9 +94,9 @@ def _loop(loop: LoopReport) -> Iterable[str]:
 
 
 def _error(error: ErrorReport) -> Iterable[str]:
-    often = f" ({times(error.times)})" if error.times > 1 else ""
-    yield f"✗ {shown(error.class_)}: {error_place(error)}".rstrip(": ") + often
-    yield f"  {shown(error.message)}"
+    where = f" in {error_place(error)}" if error_place(error) else ""
+    yield f"{error_mark(error)} {shown(error.class_)}{where} ({error_status(error)})"
+    yield f"  {shown(message_of(error))}"
     if error.cause is not None:
         yield f"  caused by {shown(error.cause)}"
     yield f"  → {shown(error.suggestion)}"

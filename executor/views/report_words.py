@@ -190,7 +190,7 @@ def settled(prompt: PromptReport) -> str:
         return f"open; it offers {', '.join(prompt.choices)}"
     by = f" by {shown(prompt.by)}" if prompt.by else ""
     via = f" through {prompt.source}" if prompt.source and prompt.how == "decision" else ""
-    waited = f", after {seconds(prompt.waited_ms)}" if prompt.waited_ms is not None else ""
+    waited = f", after {took_of(prompt.waited_ms)}" if (prompt.waited_ms or 0) >= 100 else ""
     return f"{prompt.choice or 'no answer'} ({prompt.how}{by}{via}{waited})"
 
 
@@ -199,6 +199,22 @@ def error_place(error: ErrorReport) -> str:
     line = f", line {error.line}" if error.line is not None else ""
     parts = [f"{shown(error.path)}{line}" if error.path else "", shown(error.statement or "")]
     return ", ".join(part for part in parts if part)
+
+
+def error_mark(error: ErrorReport) -> str:
+    return "•" if error.overcome else "✗"
+
+
+def error_status(error: ErrorReport) -> str:
+    """How grave an error is, and what became of it."""
+    often = f", {times(error.times)}" if error.times > 1 else ""
+    overcome = ", overcome" if error.overcome else ""
+    return f"{error.severity}{often}{overcome}"
+
+
+def message_of(error: ErrorReport) -> str:
+    """An error's message, without its class where that stands before it."""
+    return error.message.removeprefix(f"[{error.class_}] ")
 
 
 def amiss(checks: Sequence[CheckReport]) -> list[CheckReport]:

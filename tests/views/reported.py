@@ -253,8 +253,7 @@ def asked(prompt: str, title: str, about: ErrorRecord | None, **more: Any) -> Er
         already_done=(),
         dependents=(),
         choices=tuple(
-            Choice(choice=one, effect="…", safe=True)
-            for one in ("retry", "skip", "abort")
+            Choice(choice=one, effect="…", safe=True) for one in ("retry", "skip", "abort")
         ),
         unanswered="suspend",
         deadline=None,
@@ -389,7 +388,14 @@ def eventful(upto: int | None = None) -> Log:
         log,
         outcome="incomplete",
         exit_code=4,
-        error=error("DWX_CHECKS_FAILED", "", message="2 checks failed", file=None, line=None),
+        error=error(
+            "DWX_CHECKS_FAILED",
+            "",
+            message="2 checks failed",
+            file=None,
+            line=None,
+            suggestion="Look at the failed checks.",
+        ),
         files=FileCounts(completed=11, failed=1, skipped=0, not_needed=0, total=12),
         statements=StatementCounts(succeeded=18, failed=2, cancelled=0, unknown=0),
         loops=(
@@ -457,6 +463,7 @@ def _file(log: Log, number: int, path: str, kinds: tuple[str, ...], table: str) 
         if statement == "f2.s2":
             _asks(log, statement, kind, table)
         if statement == "f8.s1":
+            log.add(ended(statement, 600, error=_conflict()), after=600)
             log.add(
                 Retrying(
                     statement=statement,
@@ -502,6 +509,17 @@ def _asks(log: Log, statement: str, kind: str, table: str) -> None:
     log.add(asked("p1", f"{statement} in 02_extract_merge.sql, line 53, failed", error()), after=10)
     log.add(resolved("p1", "retry"), after=94_000)
     log.add(sent(statement, kind, table, attempt=2))
+
+
+def _conflict() -> ErrorRecord:
+    return error(
+        "DELTA_CONCURRENT_APPEND",
+        "f8.s1",
+        message="[DELTA_CONCURRENT_APPEND] Files were added to the table by a concurrent update.",
+        file="05_canonicalize.sql",
+        line=7,
+        suggestion="Nothing: it is tried again.",
+    )
 
 
 def _statistics() -> ErrorRecord:
@@ -696,7 +714,11 @@ def large(files: int, statements: int) -> Log:
             log.add(sent(name, target=f"main.crm.table_{number}_{place}"))
             log.add(ended(name, 40 + place * 7 % 90, 12), after=40 + place * 7 % 90)
         log.add(finished(number, path, statements * 80, 12 * statements))
-    ending(log)
+    ending(
+        log,
+        files=FileCounts(completed=files, failed=0, skipped=0, not_needed=0, total=files),
+        elapsed_ms=round((log.now - BEGAN).total_seconds() * 1000),
+    )
     return log
 
 
