@@ -87,11 +87,23 @@ def _whole(reader: LogReader, missing: list[str]) -> Iterator[Entry]:
     from protocol.log import ArtifactDamaged, resolve
 
     for entry in reader:
+        entry = _without_stack(entry)
         try:
             yield resolve(entry, reader.path.parent)
         except (ArtifactDamaged, OSError) as exc:
             missing.append(str(exc))
             yield entry
+
+
+def _without_stack(entry: Entry) -> Entry:
+    """A stack is long, and no report shows it, so none is read or missed."""
+    from protocol.events import ErrorPrompt, RunFinished, StatementFinished
+
+    match entry.event:
+        case StatementFinished() | ErrorPrompt() | RunFinished() as event if event.error:
+            return replace(entry, event=replace(event, error=replace(event.error, stack=None)))
+        case _:
+            return entry
 
 
 def _formatted(report: Report, wanted: str) -> str:
