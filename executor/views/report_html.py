@@ -30,6 +30,7 @@ from executor.views.report_words import (
     amiss,
     bounded,
     buckets,
+    compacted,
     counts_of,
     error_mark,
     error_place,
@@ -40,7 +41,6 @@ from executor.views.report_words import (
     measured,
     message_of,
     number,
-    optimize_line,
     percent,
     place,
     settled,
@@ -371,7 +371,7 @@ def _slowest(report: Report) -> str:
     most = max((one.elapsed_ms for one in slow), default=1)
     rows = [
         (
-            f'<div class="two"><div>{_name(one.id)}{_sub(_about(one))}</div>'
+            f'<div class="two"><div>{_name(one.id)}{_sub(one.head)}{_sub(_about(one))}</div>'
             f"{bar(one.elapsed_ms / most, f'{seconds(one.elapsed_ms)}')}</div>",
             number(one.rows) if one.rows is not None else "",
             seconds(one.elapsed_ms),
@@ -382,9 +382,9 @@ def _slowest(report: Report) -> str:
 
 
 def _about(one: StatementReport) -> str:
-    line = f", line {one.line}" if one.line is not None and one.path else ""
-    sent = f", sent {times(len(one.attempts))}" if len(one.attempts) > 1 else ""
-    return f"{one.head}{f' in {one.path}' if one.path else ''}{line}{sent}"
+    line = f"line {one.line}" if one.line is not None and one.path else ""
+    sent = f"sent {times(len(one.attempts))}" if len(one.attempts) > 1 else ""
+    return ", ".join(part for part in (one.path or "by dwx itself", line, sent) if part)
 
 
 # --- loops ------------------------------------------------------------------------------------
@@ -507,12 +507,13 @@ def _optimized(report: Report) -> str:
     most = max((one.bytes_before or 0 for one in optimized), default=0)
     rows = []
     for one in optimized:
-        name = f"{safe(one.table)}{_sub(optimize_line(one))}"
+        name = f"{safe(one.table)}{_sub(compacted(one))}"
         if one.bytes_before and one.bytes_after is not None:
             said = f"{size(one.bytes_after)} of {size(one.bytes_before)}"
             name = _barred(name, bar(one.bytes_after / most, said))
         rows.append((name, seconds(one.elapsed_ms) if one.elapsed_ms is not None else ""))
-    return _table(("Table", "Time"), "-n", rows) + _more(left, "tables")
+    caption = "A bar shows what is left of a table's size, beside the largest."
+    return _table(("Table", "Time"), "-n", rows, caption) + _more(left, "tables")
 
 
 def _tables(report: Report) -> str:

@@ -93,7 +93,11 @@ def _lines(report: Report) -> Iterable[str]:
     yield from _titled("Slowest statements", _slowest(report))
     yield from _warnings(report)
     if report.next:
-        yield from ("", "## Next", "", *(f"- → {text(one)}" for one in report.next))
+        yield from ("", "## Next", "", *(f"- → {_advice(one)}" for one in report.next))
+
+
+def _advice(one: str) -> str:
+    return name(one) if one.startswith("dwx ") else text(one)
 
 
 def _titled(title: str, lines: Iterable[str]) -> Iterable[str]:

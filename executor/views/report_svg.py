@@ -35,8 +35,8 @@ def prose(text: str) -> str:
 
 
 def bar(share: float, said: str, kind: str = "s") -> str:
-    """A bar, filled to a share from 0 to 1."""
-    width = _short(min(max(share, 0.0), 1.0) * 100)
+    """A bar, filled to a share from 0 to 1; what is more than nothing can be seen."""
+    width = _short(min(max(share * 100, 0.6), 100.0) if share > 0 else 0.0)
     return (
         f'<svg class="b" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" '
         f'aria-label="{safe(said)}"><rect class="k" width="100" height="8"/>'

@@ -168,11 +168,17 @@ def loop_line(loop: LoopReport) -> str:
 
 
 def optimize_line(one: OptimizeReport) -> str:
-    """What OPTIMIZE did, without the table's name."""
+    """What OPTIMIZE did and how long it took, without the table's name."""
+    parts = [took_of(one.elapsed_ms)] if one.ran else []
+    return ", ".join(part for part in (*parts, compacted(one)) if part)
+
+
+def compacted(one: OptimizeReport) -> str:
+    """What OPTIMIZE made of a table, or why it was left alone."""
     if not one.ran:
         reason = f": {shown(one.reason)}" if one.reason else ""
         return f"{'left as it is' if one.worth is False else 'not optimized'}{reason}"
-    parts = [took_of(one.elapsed_ms)]
+    parts = []
     if one.files_before is not None and one.files_after is not None:
         parts.append(f"{one.files_before:,} → {one.files_after:,} files")
     elif one.files_removed is not None and one.files_added is not None:

@@ -125,7 +125,7 @@ def test_the_agent_is_given_verbs_that_exist_and_commands_that_can_be_understood
 ) -> None:
     """Each is understood as far as the run it names, of which there is none here."""
     named = set(re.findall(r"`dwx (\w+)", AGENT))
-    assert named == {"run", "wait", "status", "answer", "events", "resume"}
+    assert named == {"run", "wait", "status", "answer", "events", "report", "resume"}
     assert named <= set(VERBS)
     lines = command_lines()
     assert {line[1] for line in lines} == {"run", "wait", "answer", "events"}
