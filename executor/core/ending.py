@@ -200,13 +200,18 @@ def advice(state: State, code: int) -> tuple[str, ...]:
         case exit_codes.INCOMPLETE if only_checked:
             return ("Put right what the error names, then check again: nothing was executed.",)
         case exit_codes.SUCCEEDED:
-            return ("Nothing: all that was needed has run.",)
+            return (f"Nothing has to be done. {state.command('report')} tells all of it.",)
         case exit_codes.USAGE:
             return ("Correct what the error names, then run again: nothing was executed.",)
         case exit_codes.FAILED:
             return (
                 "Repair the statement named in the error, then run again.",
                 "Tables written before the failure are listed in `tables`.",
+            )
+        case exit_codes.INCOMPLETE if findings.decisive(state):
+            return (
+                "Look at the checks that did not pass before anybody uses the tables they are "
+                f"about: {state.command('report')}",
             )
         case exit_codes.INCOMPLETE:
             return ("Look at the failed and skipped files; the tables they write are not current.",)

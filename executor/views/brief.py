@@ -62,6 +62,13 @@ def _check(event: Event) -> str | None:
     return f"check {text(event.get('name'))}: {text(event.get('status'))}"
 
 
+def _checks_finished(event: Event) -> str:
+    counts = record(event.get("checks"))
+    said = [f"{whole(count)} {text(name)}" for name, count in counts.items() if whole(count)]
+    what = "before publishing" if event.get("phase") == "publish" else "at the end"
+    return f"checks {what}: {', '.join(said) or 'none'}"
+
+
 def _file_finished(event: Event) -> str:
     status = text(event.get("status"))
     what = f"{text(event.get('path'), 120)}: {status.replace('_', ' ')}"
@@ -72,11 +79,14 @@ def _file_finished(event: Event) -> str:
 
 
 def _iteration(event: Event) -> str:
-    changed = whole(event.get("updated"))
-    count = "unknown" if changed is None else str(changed)
+    changed, residual = whole(event.get("updated")), whole(event.get("residual"))
+    said = [f"changed {changed}"] if changed is not None else []
+    said += [f"{residual} left"] if residual is not None else []
+    left = whole(event.get("iterations_left"))
+    said += [f"about {left} more"] if left else []
     reached = f"{whole(event.get('iteration'))} of at most {whole(event.get('max_iterations'))}"
     took = duration(event.get("elapsed_ms"))
-    return f"{text(event.get('loop'))} iteration {reached}: changed {count}, {took}"
+    return f"{text(event.get('loop'))} iteration {reached}: {', '.join(said) or 'unknown'}, {took}"
 
 
 def _prompt(event: Event, command: Command) -> str:
@@ -121,6 +131,7 @@ _LINES: Final[dict[str, Callable[[Event], str | None]]] = {
     "connected": lambda event: f"connected, {duration(event.get('elapsed_ms'))}",
     "reconnected": lambda event: f"connected again, {duration(event.get('elapsed_ms'))}",
     "check": _check,
+    "checks_finished": _checks_finished,
     "file_started": lambda event: (
         f"{text(event.get('path'), 120)} [{whole(event.get('index'))}/{whole(event.get('total'))}]"
     ),

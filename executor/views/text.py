@@ -13,6 +13,7 @@ from protocol.events import (
     CancelRequested,
     Check,
     CheckCounts,
+    ChecksFinished,
     CleanedUp,
     Connected,
     Connecting,
@@ -40,6 +41,7 @@ from protocol.events import (
     Unknown,
     Waiting,
     Warned,
+    Weighed,
 )
 from protocol.hello import Entry, Hello
 from protocol.shapes import fields_of
@@ -76,6 +78,9 @@ def lines_of(entry: Entry) -> list[str]:
             return [_check(event)]
         case PreflightFinished():
             return [f"• Checks: {_counts(event.checks)}"]
+        case ChecksFinished():
+            what = "before publishing" if event.phase == "publish" else "of what was made"
+            return [f"• Checks {what}: {_counts(event.checks)} ({seconds(event.elapsed_ms)})"]
         case FileStarted():
             return [f"Executing: {shown(event.path)}  [{event.index}/{event.total}]"]
         case FilePlanned(reason="generated", file=file) if not isinstance(file, Cut):
@@ -91,7 +96,7 @@ def lines_of(entry: Entry) -> list[str]:
         case Iteration():
             return [
                 f"--- Iteration {event.iteration} ---",
-                f"  • changed {counted(event.updated)}, {seconds(event.elapsed_ms)}",
+                f"  • {progress_of(event)}, {seconds(event.elapsed_ms)}",
             ]
         case Converged():
             return [f"✓ Converged after {event.iterations} iterations: {shown(event.final_table)}"]
@@ -99,6 +104,8 @@ def lines_of(entry: Entry) -> list[str]:
             return [f"✗ Not converged ({event.reason}): {shown(event.evidence)}"]
         case AliasCreated():
             return [f"✓ {shown(event.table)} is {shown(event.from_)}"]
+        case Weighed(worth=False):
+            return [f"• Not optimized, {shown(event.table)}: {shown(event.reason)}"]
         case Optimized():
             return [f"✓ Optimized {shown(event.table)} ({seconds(event.elapsed_ms)})"]
         case CleanedUp():
@@ -125,6 +132,19 @@ def lines_of(entry: Entry) -> list[str]:
             return [f"! {shown(event.type)}: this version does not know it, and it is critical"]
         case _:
             return []
+
+
+def progress_of(event: Iteration) -> str:
+    """What the tests of an iteration have told, in words."""
+    said = []
+    if event.updated is not None:
+        said.append(f"changed {counted(event.updated)}")
+    if event.residual is not None:
+        said.append(f"{event.residual:,} left to merge")
+    if event.iterations_left:
+        more = "iteration" if event.iterations_left == 1 else "iterations"
+        said.append(f"about {event.iterations_left} more {more}")
+    return ", ".join(said) or "how much it changed is not known"
 
 
 def _check(event: Check) -> str:
@@ -191,6 +211,13 @@ def _summary(event: RunFinished) -> list[str]:
         for loop in _whole(event.loops)
     )
     lines.extend(f"  • {shown(one.name)}: {counted(one.rows)}" for one in _whole(event.tables))
+    lines.extend(
+        f"  • coverage of {shown(table)}: {share:.1%}"
+        for table, share in (event.coverage or {}).items()
+    )
+    if event.checks is not None:
+        lines.append(f"  • checks: {_counts(event.checks)}")
+    lines.extend(f"  ✗ {shown(name)}" for name in _whole(event.failed_checks))
     if event.error is not None:
         lines.extend(f"  {line}" for line in _error(event.error))
     lines.extend(f"→ {one}" for one in event.next)
