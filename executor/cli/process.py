@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from executor.cli.parser import UsageError, secret_values
 from executor.cli.place import place_of
-from executor.cli.text_writer import TextWriter
+from executor.cli.stdout import Stdout
 from executor.runtime import keys, rundir, token_input
 from executor.runtime.commands import Commands
 from executor.runtime.find import run_root
@@ -30,7 +30,7 @@ from executor.runtime.journal import Journal
 from executor.runtime.masked_stderr import mask_stderr
 from executor.runtime.record import Record
 from executor.runtime.secrets import MASK, Masker
-from executor.runtime.stdio import STDIN, LineWriter
+from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, STDIN
 from executor.runtime.token_input import TokenInput
 from executor.version import __version__
 from executor.warehouse.databricks.auth import LoginChoices
@@ -140,24 +140,27 @@ class Process:
         *,
         shown: bool,
         verb: str = "run",
-        as_text: bool = False,
+        stdout: Stdout,
     ) -> None:
-        """`verb` is how the run was begun; `as_text`: stdout is for a person to read."""
+        """`verb` is how the run was begun."""
         self._verb = verb
         self._args = args
-        self._view: View = args.stdout if shown else "off"
+        self._view: View = stdout.view if shown else "off"
         self._place = place_of(args, token)
         self._mask = Masker((*self._place.secrets, *(value for _, value in secret_values(argv))))
-        mask_stderr(self._mask)
         self._argv = argv
         self._on_closed: Callable[[], None] = lambda: None
         self._reader_gone = not shown
-        writer = TextWriter if as_text else LineWriter
-        self._screen = writer(wire, self._note_reader_gone)
+        self._screen = stdout.screen(wire, self._note_reader_gone)
+        mask_stderr(self._mask)  # after the screen, which may have stderr drawn
 
     def _note_reader_gone(self) -> None:
         self._reader_gone = True
         self._on_closed()
+
+    def close(self) -> None:
+        """Gives stdout back; for a process that never came to its last line."""
+        self._screen.drain(FLUSH_AFTER_STOP_SECONDS)
 
     def run(self, early_signals: list[int], *, read_stdin: bool) -> int:
         """Runs to the last line; returns the exit code."""
@@ -221,6 +224,7 @@ class Process:
         try:
             lock = rundir.RunLock(directory)
             os.truncate(directory.events, log.sound_bytes)
+            self._screen.recall(directory.events)
             record = Record(
                 Journal(directory.events, self._mask), self._screen, self._view, self._mask
             )
@@ -286,6 +290,7 @@ class Process:
             record.follow(StatusFile(directory.path, self._commands(directory)).take)
         world.signals = early_signals
         world.read_stdin = read_stdin
+        world.decision_of = self._screen.decision_of
         world.inbox = directory.inbox
         world.other_runs = partial(other_runs, directory.path)
         runner = Runner(state, record, world)
@@ -299,9 +304,14 @@ class Process:
             code: int = anyio.run(runner.run)
         except Exception as exc:  # noqa: BLE001 - the outermost edge: there is always a last line
             code = runner.crashed(exc)
+
         # the last line is recorded; who is tired of waiting for its reader gets the same exit code
+        def leave(*_: object) -> None:
+            self._screen.give_back()
+            os._exit(code)
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: os._exit(code))
+            signal.signal(number, leave)
         return code
 
     def _world(self, settings: Settings) -> World:

@@ -26,6 +26,7 @@ from executor.cli.process import (
 )
 from executor.cli.run import add_flags
 from executor.cli.run import parser as run_parser
+from executor.cli.stdout import stdout_of
 from executor.runtime.find import RunNotFound, find, run_root
 from executor.runtime.rundir import RunDirectory, is_alive
 from executor.runtime.stdio import STDIN, STDOUT, fill_closed_descriptors, own_stdout
@@ -44,14 +45,19 @@ def main(argv: Sequence[str]) -> int:
     args = _merged(run_parser().parse_args(begun_with), given)
     token, detached = take_secrets(args, argv)
     closed = fill_closed_descriptors()
+    to_person = STDOUT not in closed and os.isatty(STDOUT)
     wire = own_stdout()
     if detached:
         os._exit(detach("resume", argv, wire, args))
-    process = Process(args, argv, wire, token, shown=STDOUT not in closed, verb="resume")
+    stdout = stdout_of("resume", args, to_person=to_person)
+    process = Process(
+        args, argv, wire, token, shown=STDOUT not in closed, verb="resume", stdout=stdout
+    )
     directory = RunDirectory(log.folding.state.run, path)
     try:
         code = process.resume(directory, log, early_signals, read_stdin=STDIN not in closed)
     except (CannotResume, OSError) as exc:
+        process.close()
         print(f"dwx resume: {exc}", file=sys.stderr)
         code = USAGE
     if sys.stderr is not None:  # closed by whoever started us
@@ -72,9 +78,9 @@ def parser() -> Parser:
 
 def _merged(begun: Namespace, given: Namespace) -> Namespace:
     """The flags the run was started with, and over them what is given now."""
-    # a policy given before is in the record; what went wrong before has gone wrong; and a process
-    # that was detached then says now what it is itself
-    afresh: dict[str, Any] = {"policy": None, "fault": [], "detach": False}
+    # a policy given before is in the record; what went wrong before has gone wrong; and whether a
+    # process is detached, or speaks JSON to a terminal, is said of each anew
+    afresh: dict[str, Any] = {"policy": None, "fault": [], "detach": False, "json": False}
     merged = Namespace(**{**vars(begun), **afresh, **vars(given)})
     merged.var = [*begun.var, *getattr(given, "var", [])]
     return merged

@@ -34,6 +34,7 @@ from executor.cli.process import (
     keep_signals,
     take_secrets,
 )
+from executor.cli.stdout import stdout_of
 from executor.runtime import rundir
 from executor.runtime.record import Record
 from executor.runtime.secrets import Masker, secrets_in
@@ -48,7 +49,8 @@ def parser() -> Parser:
     """The flags of `dwx run`."""
     flags = Parser(
         prog="dwx run",
-        description="Runs a directory of Databricks SQL: events on stdout, decisions on stdin.",
+        description="Runs a directory of Databricks SQL: events on stdout, decisions on stdin. "
+        "On a terminal it draws its progress, and asks.",
     )
     flags.add_argument("directory", metavar="DIR", type=Path, help="directory with the SQL files")
     add_flags(flags)
@@ -224,6 +226,9 @@ def add_talk(flags: Parser) -> _ArgumentGroup:
         help="which events stdout shows; the record has them all",
     )
     talk.add_argument(
+        "--json", action="store_true", help="events as JSON lines on a terminal too, as in a pipe"
+    )
+    talk.add_argument(
         "--on-stdout-closed",
         choices=("continue", "cancel"),
         default="continue",
@@ -286,9 +291,9 @@ def start(verb: str, flags: Parser, argv: Sequence[str]) -> int:
     elif isinstance(args, UsageError):
         code = _refuse_flags(verb, args, argv, wire, to_person=to_person)
     else:
-        as_text = verb == "check" and to_person
+        stdout = stdout_of(verb, args, to_person=to_person)
         process = Process(
-            args, argv, wire, token, shown=STDOUT not in closed, verb=verb, as_text=as_text
+            args, argv, wire, token, shown=STDOUT not in closed, verb=verb, stdout=stdout
         )
         code = process.run(early_signals, read_stdin=STDIN not in closed)
     if sys.stderr is not None:  # closed by whoever started us
@@ -303,7 +308,7 @@ def _refuse_flags(
     given = (value for _, value in secret_values(argv))
     mask = Masker((*given, *secrets_in(os.environ)))
     print(mask(f"dwx {verb}: {error}"), file=sys.stderr)
-    if to_person:
+    if to_person and "--json" not in argv:
         return USAGE
     from executor.core.inputs import Refused
     from executor.runtime import faults

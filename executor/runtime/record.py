@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 
 from executor.runtime.journal import Journal
-from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, LineWriter
+from executor.runtime.stdio import FLUSH_AFTER_STOP_SECONDS, Screen
 from protocol.exit_codes import CANCELLED
 from protocol.hello import Entry, View
 from protocol.views import is_quiet, shows
@@ -22,7 +22,7 @@ class Record:
     def __init__(
         self,
         journal: Journal | None,
-        screen: LineWriter | None,
+        screen: Screen | None,
         view: View,
         mask: Callable[[str], str],
     ) -> None:
@@ -84,6 +84,8 @@ class Record:
 
     def leave_at_once(self) -> None:
         """Ends the process now; the next look at the record finds what was open."""
+        if self._screen is not None:
+            self._screen.give_back()
         os._exit(CANCELLED)
 
     def _show(self, entry: Entry, line: bytes) -> None:

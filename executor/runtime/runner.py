@@ -107,6 +107,8 @@ class World:
     other_runs: Callable[[Settings], Check | None] = lambda settings: None
     """Looks for runs that work in the same schema; `None` where there can be none."""
     read_stdin: bool = True
+    decision_of: Callable[[bytes], bytes | None] = lambda line: line
+    """The decision that a line on stdin is; `None` if it is none and the run need not know."""
     inbox: Path | None = None
     """Directory in which other processes leave decisions."""
     first: tuple[Input, ...] = ()
@@ -263,7 +265,10 @@ class Runner:
         try:
             if isinstance(line, LineTooLong):
                 raise line
-            decision = decode_decision(line)
+            said = self._world.decision_of(line)
+            if said is None:
+                return
+            decision = decode_decision(said)
         except ProtocolFault as fault:
             self._reject_line(fault)
         else:

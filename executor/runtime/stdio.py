@@ -16,8 +16,9 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Final, Protocol
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 CHUNK_BYTES: Final = 65_536
@@ -50,6 +51,25 @@ def own_stdout() -> int:
     return wire
 
 
+class Screen(Protocol):
+    """What stdout is used as: a pipe for lines, or something a person looks at."""
+
+    def write(self, line: bytes) -> None:
+        """Takes an event, as a line of the protocol; returns at once."""
+
+    def recall(self, log: Path) -> None:
+        """Takes in what is in the record of a run that is gone on with; shows nothing of it."""
+
+    def drain(self, timeout: float | None) -> None:
+        """Waits until all is out or nobody reads it; at most `timeout` seconds."""
+
+    def give_back(self) -> None:
+        """Leaves what was given to us as it was found; the process may end now."""
+
+    def decision_of(self, line: bytes) -> bytes | None:
+        """The decision that a line on stdin is; `None` if it is none, and the screen tells it."""
+
+
 class LineWriter:
     """Writes lines to a descriptor from a thread of its own, in order, one `write` each."""
 
@@ -71,19 +91,30 @@ class LineWriter:
         self._lines.put(None)
         self._thread.join(timeout)
 
+    def recall(self, log: Path) -> None:
+        """Nothing to do: whoever reads lines has read those."""
+
+    def give_back(self) -> None:
+        """Nothing to do: the descriptor is as it was found."""
+
+    def decision_of(self, line: bytes) -> bytes | None:
+        """The decision that a line on stdin is: the line itself."""
+        return line
+
     def _write_all(self) -> None:
         while (line := self._lines.get()) is not None:
             if self._closed:
                 continue
             try:
-                _write_line(self._descriptor, line)
+                write_whole(self._descriptor, line)
             except OSError:  # EPIPE, and whatever else a descriptor that is gone answers
                 self._closed = True
                 self._on_closed()
 
 
-def _write_line(descriptor: int, line: bytes) -> None:
-    rest = memoryview(line)
+def write_whole(descriptor: int, data: bytes) -> None:
+    """Writes all of it. Errors: `OSError` if whoever reads is gone."""
+    rest = memoryview(data)
     while rest:
         try:
             written = os.write(descriptor, rest)
