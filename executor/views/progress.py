@@ -48,7 +48,7 @@ from protocol.events import (
     Waiting,
     Weighed,
 )
-from protocol.hello import Entry, Hello
+from protocol.hello import Entry, Hello, Unanswered
 
 MARKS: Final = "✓✗•!?→"
 """What a line of text may begin with."""
@@ -165,7 +165,8 @@ class Progress:
                 self._doing = {}
                 self.over = False
                 self._run_dir = event.run_dir
-                return [*_text(entry), Line("")]
+                self._asked_again(event)
+                return _text(entry)
             case Plan():
                 return self._plan(event, entry)
             case FilePlanned():
@@ -194,7 +195,7 @@ class Progress:
             case LoopStarted():
                 self._loops[event.loop] = shown(event.name)
                 self._limits[event.loop] = event.max_iterations
-                return [Line(f"at most {event.max_iterations} iterations", "•", shown(event.name))]
+                return [Line(f"at most {_times(event.max_iterations)}", "•", shown(event.name))]
             case Iteration():
                 return [self._iteration(event)]
             case Converged():
@@ -244,6 +245,16 @@ class Progress:
         return Live(tuple(lines), len(self._done), self._total, _since(self._began, at))
 
     # --- what events say ------------------------------------------------------------------------
+
+    def _asked_again(self, event: Hello) -> None:
+        """What is open still when a run goes on is waited for anew, by what was said this time."""
+        if event.settings is not None:
+            settings = event.settings
+            silence = _silence(settings.prompt_timeout_ms, settings.on_unanswered)
+            self._questions = {
+                name: replace(question, unanswered=silence)
+                for name, question in self._questions.items()
+            }
 
     def _plan(self, event: Plan, entry: Entry) -> list[Line]:
         self._total = event.total_files
@@ -383,12 +394,16 @@ def _question(event: ErrorPrompt, at: datetime) -> Question:
         for number, one in enumerate(event.choices, start=1)
     )
     lines.append(Line(""))
-    limit = ""
+    left: int | None = None
     if event.deadline is not None:
-        left = datetime.fromisoformat(event.deadline) - at
-        limit = f" in {_whole(round(left.total_seconds() * 1000))}"
-    unanswered = f"If nobody answers{limit}, {UNANSWERED[event.unanswered]}."
-    return Question(event.prompt, names, tuple(lines), unanswered, shown(event.answer_with))
+        left = round((datetime.fromisoformat(event.deadline) - at).total_seconds() * 1000)
+    silence = _silence(left, event.unanswered)
+    return Question(event.prompt, names, tuple(lines), silence, shown(event.answer_with))
+
+
+def _silence(left_ms: int | None, unanswered: Unanswered) -> str:
+    limit = f" in {_whole(left_ms)}" if left_ms is not None else ""
+    return f"If nobody answers{limit}, {UNANSWERED[unanswered]}."
 
 
 def _resolved(event: PromptResolved) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.program.conftest import Served
-from tests.program.dwx import TIMEOUT_SECONDS, dwx, environment, live, workflow
+from tests.program.dwx import DWX, TIMEOUT_SECONDS, dwx, environment, live, workflow
 from tests.program.terminal import Terminal, in_terminal, terminal
 from tests.program.test_deciding import ENDLESS
 
@@ -90,6 +91,28 @@ def test_a_second_interrupt_leaves_at_once_and_the_terminal_is_sane(
         program.process.send_signal(signal.SIGTERM)
         assert program.end() == 6
         assert program.is_sane
+
+
+def test_a_run_that_is_stopped_leaves_the_terminal_to_the_shell(
+    tmp_path: Path, served_alone: Served
+) -> None:
+    workflow(tmp_path / "sql", f01_long=ENDLESS)
+    shell = ["bash", "--norc", "--noprofile", "-i"]
+    token = served_alone.token
+    with in_terminal(shell, cwd=tmp_path, columns=100, DATABRICKS_TOKEN=token) as program:
+        program.type(shlex.join([*DWX, *run(served_alone)]))
+        program.until("▸ 01_long.sql")
+        program.type("\x1a", end="")
+        program.until("Stopped")
+        assert "▸" not in program.shown
+        program.type("stty -a | grep -o ' echo ' | tr o 0")
+        program.until(" ech0")
+        program.type("fg")
+        program.until("▸ 01_long.sql")
+        program.type("\x03", end="")
+        program.until("→ record")
+        program.type("exit")
+        assert program.end() == 6
 
 
 def test_a_loop_shows_its_iterations(tmp_path: Path, served: Served) -> None:

@@ -27,7 +27,7 @@ from protocol.events import (
     Unknown,
     Waiting,
 )
-from protocol.hello import Entry, Hello
+from protocol.hello import Entry, Hello, Settings
 from protocol.log import read_entries
 from tests.protocol.strategies import ANY_ENTRY
 
@@ -219,6 +219,13 @@ def test_a_question_names_choices_effects_what_is_not_safe_and_what_silence_does
     ]  # fmt: skip
     assert [line.aside for line in question.lines if line.aside] == ["not safe: it may write twice"]
     assert question.unanswered == "If nobody answers in 15 min, the run is suspended."
+
+
+def test_a_run_that_goes_on_waits_for_what_was_asked_anew() -> None:
+    again = replace(HELLO, segment=2, settings=Settings(directory="sql", on_unanswered="abort"))
+    progress, _ = folded(prompt(), again)
+    silence = progress.questions["p1"].unanswered
+    assert silence == "If nobody answers in 15 min, the run is aborted."
 
 
 def test_who_answered_elsewhere_is_told() -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executor.views.typed_answer import NotUnderstood, choice_of, decision_of, is_decision
@@ -39,6 +39,7 @@ def test_a_number_is_the_choice_at_its_place(offered: list[str], number: int) ->
     assert found == (offered[number - 1] if 1 <= number <= len(offered) else None)
 
 
+@settings(deadline=None)  # the first decision loads the validator
 @given(OFFERED, st.text())
 def test_whatever_is_typed_is_a_decision_that_was_offered_or_told(
     offered: list[str], typed: str
