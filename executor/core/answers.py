@@ -364,8 +364,7 @@ def extend(turn: Turn, loop_id: str, iterations: int | None) -> None:
     residuals = progress.residuals
     if stalled(residuals, turn.state.loop(loop_id).stall_after):
         residuals = residuals[-1:]  # or it would count as stalled again at once
-    limit = max(progress.limit, progress.iteration + more)
-    turn.loop_progress(loop_id, limit=limit, residuals=residuals)
+    turn.loop_progress(loop_id, limit=progress.iteration + more, residuals=residuals)
     next_iteration(turn, loop_id)
 
 
@@ -378,10 +377,18 @@ def can_go_on(state: State, loop: PlannedLoop) -> bool:
 
 
 def generate(turn: Turn, phase: Generating) -> None:
-    """Has the file of an iteration beyond the files generated from the one before."""
-    last = [file for file in turn.state.files if file.loop == phase.loop][-1]
+    """Has the file of an iteration that no file makes generated from the one before."""
     turn.set(phase=phase)
-    turn.want(GenerateFile(phase.loop, phase.iteration, last.id))
+    turn.want(GenerateFile(phase.loop, phase.iteration, model_of(turn.state, phase).id))
+
+
+def model_of(state: State, phase: Generating) -> PlannedFile:
+    """The file that an iteration is generated from: that of the iteration before."""
+    before = [file for file in state.files if file.loop == phase.loop]
+    return max(
+        (file for file in before if (file.iteration or 0) < phase.iteration),
+        key=lambda file: file.iteration or 0,
+    )
 
 
 def accept(turn: Turn, loop_id: str) -> None:

@@ -298,5 +298,7 @@ def finished(turn: Turn, task: LoopStatement, ended: Succeeded) -> None:
 def aliased(turn: Turn, loop: PlannedLoop) -> None:
     """The loop's result has its name: the loop is over."""
     table = table_name(loop.table, turn.state.loop_progress[loop.id].iteration)
+    if loop.alias is not None:  # it is a copy, so it has as many rows
+        turn.set(tables={**turn.state.tables, loop.alias: turn.state.tables.get(table)})
     turn.emit(AliasCreated(table=loop.alias or "", from_=table))
     settle(turn, loop.id)

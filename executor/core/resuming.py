@@ -19,7 +19,6 @@ from dataclasses import replace
 
 from executor.core import answers, ending, maintenance, preflight, prompts, recovery
 from executor.core.effects import (
-    GenerateFile,
     OpenSession,
     ReadFile,
     ReadPlan,
@@ -294,8 +293,7 @@ def go_on(turn: Turn, was: Phase) -> None:
         case Rereading(file, _):
             turn.want(ReadFile(file))
         case Generating():
-            last = [file for file in turn.state.files if file.loop == was.loop][-1]
-            turn.want(GenerateFile(was.loop, was.iteration, last.id))
+            answers.generate(turn, was)
         case Closing(error=error):
             ending.close(turn, error=error)
         case _:

@@ -263,8 +263,7 @@ def file_read(turn: Turn, read: FileRead) -> None:
 
 def _insert_generated(turn: Turn, file: PlannedFile, phase: Generating) -> None:
     files = list(turn.state.files)
-    last = max(place for place, one in enumerate(files) if one.loop == phase.loop)
-    files.insert(last + 1, file)
+    files.insert(files.index(answers.model_of(turn.state, phase)) + 1, file)
     turn.set(files=tuple(files), phase=Ready())
     turn.file_progress(file.id)
     turn.loop_progress(phase.loop, generated=True)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 FRESH = "fresh"
 """Instead of a comparison: the query is DESCRIBE HISTORY, and tells of a write of this run."""
@@ -49,13 +50,11 @@ class Expectation:
     def holds(self, row: Mapping[str, Decimal | None]) -> bool | None:
         """Whether it holds of a row; `None` where a column is missing, NULL or no number."""
         left = row.get(self.left)
-        right = self.factor
-        if self.right is not None:
-            value = row.get(self.right)
-            if value is None:
-                return None
-            right = self.factor * value
-        return None if left is None else bool(_COMPARES[self.compare](left, right))
+        other = row.get(self.right) if self.right is not None else Decimal(1)
+        if left is None or other is None:
+            return None
+        right = Fraction(self.factor) * Fraction(other)  # decimals would be rounded
+        return bool(_COMPARES[self.compare](Fraction(left), right))
 
 
 def parse_expectation(text: str) -> Expectation:

@@ -119,7 +119,10 @@ def find_loops(
                 steps=numbered,
                 alias=alias,
                 literals_differ="literal" in differences,
-                warnings=(*unclear, *check_numbers(table, numbered, files)),
+                warnings=(
+                    *unclear,
+                    *check_numbers(table, numbered, files, generate="literal" not in differences),
+                ),
             )
         )
     loops.sort(key=lambda loop: min(order_key(file.path) for _, file in loop.steps))
@@ -182,13 +185,19 @@ def _find_alias(
 
 
 def check_numbers(
-    table: str, steps: Sequence[tuple[int, ReadFile]], files: Sequence[ReadFile]
+    table: str,
+    steps: Sequence[tuple[int, ReadFile]],
+    files: Sequence[ReadFile],
+    *,
+    generate: bool,
 ) -> list[PlanWarning]:
-    """What the numbers of a loop's files say. `steps` are in the order of iterations.
+    """What the numbers of a loop's files say. `steps` are in the order of iterations; an iteration
+    that no file makes is generated from the one before if that can be done (`generate`).
 
     Raises WorkflowError LOOP_DUPLICATE, or LOOP_GAP where the table before an iteration is made by
     nobody although an earlier one is: one left over from another run would be taken for it.
     """
+    warnings = []
     for (number, file), (following, other) in pairwise(steps):
         if number == following:
             raise WorkflowError(
@@ -197,12 +206,20 @@ def check_numbers(
                 path=other.path,
                 suggestion="Keep one of them.",
             )
-        if following != number + 1:
+        if following != number + 1 and not generate:
             raise _gap(table, number + 1, other.path)
+        warnings += [
+            PlanWarning(
+                code="LOOP_GAP",
+                detail=f"no file makes {table_name(table, missing)}: that iteration is generated "
+                f"from {file.path}",
+                path=other.path,
+            )
+            for missing in range(number + 1, following)
+        ]
     first, file = steps[0]
     written = {name for other in files for name in other.keeps}
     entry = table_name(table, first - 1)
-    warnings = []
     if entry not in written:
         if any(table_name(table, number) in written for number in range(first - 1)):
             raise _gap(table, first - 1, file.path)
@@ -331,5 +348,12 @@ def declared_loop(
         steps=tuple(steps),
         alias=alias,
         literals_differ=bool({"literal", "code"} & set(differences)),
-        warnings=tuple(check_numbers(table, steps, files)),
+        warnings=tuple(
+            check_numbers(
+                table,
+                steps,
+                files,
+                generate=declared.generate is not False and set(differences) <= {"none"},
+            )
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from executor.workflow.model import Workflow
+from executor.workflow.requirements import generated_between
 from protocol.events import Plan, PlannedCheck, PlannedFile, PlannedLoop
 
 
@@ -117,6 +118,7 @@ def _check_line(check: PlannedCheck) -> str:
 def _sources(workflow: Workflow) -> list[str]:
     made = {name for file in workflow.files for name in file.planned.writes}
     made.update(loop.alias for loop in workflow.loops if loop.alias is not None)
+    made.update(name for loop in workflow.loops for name in generated_between(workflow, loop))
     read = {name for file in workflow.files for name in file.planned.reads}
     return sorted(read - made)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from executor.workflow.model import SourceFile, Workflow
-from executor.workflow.names import join_name, split_name
+from executor.workflow.names import join_name, split_name, table_name
 from protocol.events import PlannedFile, PlannedLoop
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def requirements(workflow: Workflow, *, skip_loop: bool = False) -> Requirements
     """What `workflow` needs. `skip_loop`: loops are left out, so nobody makes their results."""
     book = _Book()
     loops: Sequence[PlannedLoop] = () if skip_loop else workflow.loops
+    book.made.update(name for loop in loops for name in generated_between(workflow, loop))
     ends = {loop.files[-1]: loop.alias for loop in loops if loop.files}
     for file in workflow.files:
         if skip_loop and file.planned.loop is not None:
@@ -129,6 +130,14 @@ def requirements(workflow: Workflow, *, skip_loop: bool = False) -> Requirements
         ),
         schemas=tuple(book.schemas),
     )
+
+
+def generated_between(workflow: Workflow, loop: PlannedLoop) -> Iterator[str]:
+    """Tables of iterations between those of the loop's files that no file makes."""
+    numbers = {workflow.source(file).planned.iteration or 0 for file in loop.files}
+    for number in range(min(numbers), max(numbers)):
+        if number not in numbers:
+            yield table_name(loop.table, number)
 
 
 def _enter(book: _Book, file: SourceFile) -> bool:

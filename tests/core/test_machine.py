@@ -526,6 +526,20 @@ def test_iterations_beyond_the_files_are_generated() -> None:
     assert finished(drive).loops[0].iterations == 4
 
 
+def test_an_iteration_that_no_file_makes_is_generated_in_its_place() -> None:
+    gap = plan(
+        file(1), file(2, iteration=1), file(3, iteration=3), loops=(loop("f2", "f3"),)
+    )  # fmt: skip
+    drive = Drive(gap, changing(5, 4, 3, 0))
+    assert [event.file for event in drive.of("file_started")] == [
+        "f1", "f2", "loop1.i2", "f3", "loop1.i4",
+    ]  # fmt: skip
+    assert [event.source for event in drive.of("iteration")] == [
+        "file", "generated", "file", "generated",
+    ]  # fmt: skip
+    assert finished(drive).exit_code == 0
+
+
 def test_a_failed_convergence_test_is_not_convergence() -> None:
     drive = Drive(LOOP_PLAN, failing("loop1.i1.probe"))
     assert drive.of("converged") == []

@@ -8,6 +8,8 @@ import pytest
 
 from executor.workflow.loops import generate_iteration, table_name
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
+from executor.workflow.plan import plan_text
+from executor.workflow.requirements import requirements
 from executor.workflow.statements import scan
 from tests.workflow.layouts import codes, identity_unification, iteration, loaded
 
@@ -126,10 +128,21 @@ def test_files_that_differ_in_a_literal_are_a_loop_that_cannot_be_continued(tmp_
     assert "LOOP_NOT_GENERATED" in codes(workflow)
 
 
-def test_a_missing_iteration_is_an_error_since_a_table_left_over_would_be_read(
+def test_a_missing_iteration_is_generated_since_a_table_left_over_would_be_read(
     tmp_path: Path,
 ) -> None:
-    error = refused(tmp_path, {**ENTRY, **steps(1, 2, 4)})
+    workflow = loaded(tmp_path, {**ENTRY, **steps(1, 2, 5)})
+    gaps = [one for one in workflow.warnings if one.code == "LOOP_GAP"]
+    assert [one.path for one in gaps] == ["02_round_5.sql"] * 2
+    assert ["reach_3" in one.detail for one in gaps] == [True, False]
+    assert "from 02_round_2.sql" in gaps[1].detail
+    assert {one.table for one in requirements(workflow).sources} == set()
+    assert "Sources" not in plan_text(workflow)
+
+
+def test_a_missing_iteration_that_cannot_be_generated_is_an_error(tmp_path: Path) -> None:
+    sql = "CREATE OR REPLACE TABLE reach_{this} AS SELECT a, '{this}' AS step FROM reach_{before}"
+    error = refused(tmp_path, {**ENTRY, **steps(1, 2, 4, sql=sql)})
     assert (error.code, error.path) == ("LOOP_GAP", "02_round_4.sql")
     assert "lake.crm.reach_3" in error.message
 
