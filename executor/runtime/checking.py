@@ -18,6 +18,7 @@ from typing import Any
 
 from executor.core import judging
 from executor.core.effects import MakeChecks
+from executor.core.facts import FailureFacts
 from executor.core.failures import classify
 from executor.core.retries import LOST
 from executor.warehouse.port import ConnectError, Session, StatementError, Warehouse
@@ -115,13 +116,7 @@ class Checking:
             now, ran_for_ms = self._time(reader)
             return judging.fresh(planned, rows, now, ran_for_ms, _since(begun))
         except StatementError as exc:
-            facts = exc.facts
-            if planned.expect == (FRESH,):
-                if (facts.error_class or "").startswith(_NO_HISTORY):
-                    return judging.left_out(planned, "it keeps no history")
-                if facts.error_class is not None and classify(facts).category in _MISSING:
-                    return judging.failed(planned, "there is no such table", _since(begun))
-            return judging.unanswered(planned, facts.message, _since(begun))
+            return _without_rows(planned, exc.facts, _since(begun))
 
     def _time(self, reader: _Reader) -> tuple[Any, int]:
         """The time at the warehouse, and how long ago the run began; looked up once."""
@@ -131,6 +126,17 @@ class Checking:
             ran_for = datetime.now(UTC) - self._wanted.began
             clock = self._clock = rows[0]["now"], round(ran_for.total_seconds() * 1000)
         return clock
+
+
+def _without_rows(planned: PlannedCheck, facts: FailureFacts, elapsed_ms: int) -> Check:
+    """The check, where its query has failed."""
+    category = classify(facts).category
+    if planned.expect == (FRESH,) and facts.error_class is not None:
+        if facts.error_class.startswith(_NO_HISTORY) or category == "unsupported":
+            return judging.left_out(planned, "it keeps no history")
+        if category in _MISSING:
+            return judging.failed(planned, "there is no such table", elapsed_ms)
+    return judging.unanswered(planned, facts.message, elapsed_ms)
 
 
 class _Reader:
