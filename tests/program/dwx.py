@@ -39,14 +39,14 @@ class Ended:
 
     @property
     def run_dir(self) -> Path:
-        hello = self.entries[0].event
+        hello = decode(self.stdout.splitlines(keepends=True)[0]).event
         return self.cwd / str(hello.run_dir)  # type: ignore[union-attr]
 
     @property
     def record(self) -> list[Entry]:
         """What the run directory holds, artifacts resolved."""
-        log = read_entries(self.run_dir / "events.jsonl")
-        return [resolve(entry, self.run_dir) for entry in log]
+        run_dir = self.run_dir
+        return [resolve(entry, run_dir) for entry in read_entries(run_dir / "events.jsonl")]
 
     def of(self, *types: str) -> list[Any]:
         return [entry.event for entry in self.record if entry.event.type in types]
