@@ -232,6 +232,44 @@ def _declaration(name: str) -> str:
     return "\n".join(["[[loop]]", *lines, ""])
 
 
+# --- one chain ------------------------------------------------------------------------------------
+
+LOOP = "golden_id_graph_unify_loop_"
+CANONICALIZE = """
+CREATE OR REPLACE TABLE ${catalog}.${schema}.golden_id_lookup_tmp USING DELTA AS
+SELECT leader_id AS canonical_id, follower_id AS id, follower_ns AS id_key_type
+FROM ${catalog}.${schema}.golden_id_graph_unify_loop_final;
+
+DROP TABLE IF EXISTS ${catalog}.${schema}.golden_id_lookup;
+ALTER TABLE ${catalog}.${schema}.golden_id_lookup_tmp
+  RENAME TO ${catalog}.${schema}.golden_id_lookup;
+
+DROP TABLE IF EXISTS ${catalog}.${schema}.golden_id_graph;
+ALTER TABLE ${catalog}.${schema}.golden_id_graph_unify_loop_final
+  RENAME TO ${catalog}.${schema}.golden_id_graph;
+"""
+
+
+def chain_of(length: int) -> tuple[Edge, ...]:
+    """The edges of a chain of this many identifiers; the first leads all of them in the end."""
+    names = [(1, f"{number:03}") for number in range(length)]
+    return edges_of([names[place : place + 2] for place in range(length - 1)])
+
+
+def write_chain(directory: Path, length: int, iterations: int = 3) -> Path:
+    """An identity unification of a chain, called golden_id, with the files of some iterations."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = {
+        f"04_unify_loop_iteration_{number:02}": iteration_sql("golden_id", number)
+        for number in range(1, iterations + 1)
+    }
+    files["01_create_graph"] = entry_sql("golden_id", chain_of(length))
+    files["05_canonicalize"] = CANONICALIZE
+    for name, text in files.items():
+        (directory / f"{name}.sql").write_text(text)
+    return directory
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 
