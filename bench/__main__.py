@@ -6,7 +6,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from bench import first_event, overhead, protocol, waiting
+from bench import convergence, first_event, overhead, protocol, waiting
 
 PACKAGES = ("databricks-sql-connector", "pydantic", "anyio", "sqlglot", "duckdb")
 
@@ -16,7 +16,7 @@ def main() -> None:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     print(f"Python {platform.python_version()}, {versions}\n")
     print("| what | measured | aim |\n|---|---|---|")
-    for part in (first_event, overhead, waiting, protocol):
+    for part in (first_event, overhead, convergence, waiting, protocol):
         for what, measured, aim in part.report():
             print(f"| {what} | {measured} | {aim} |", flush=True)
 
