@@ -18,7 +18,7 @@ from tests.program.dwx import Ended, dwx, live
 from tests.program.graphs import LOOP, chain_of, verdict_faults, write_chain
 
 LONG, SHORT = 60, 5
-"""Identifiers in a chain, each joined to the next larger one only: as many iterations."""
+"""Identifiers in a chain, each joined to the next larger one only: one iteration for each link."""
 LIMIT = 30
 """Iterations, unless somebody says otherwise."""
 LOCAL = ("run", "sql", "--local", "warehouse", "--prompt-timeout", "0")
