@@ -134,6 +134,9 @@ def about_tables(needed: Requirements, facts: Mapping[str, TableFacts]) -> Itera
     for table in needed.results:
         replaced = "it is replaced when the loop is done"
         yield _about_leftover(f"loop result {table}", facts[table], replaced)
+    for table in needed.left_over:
+        read = "it is read all the same, because loops are left out"
+        yield _about_leftover(f"loop result {table}", facts[table], read)
     for table in needed.passing:
         replaced = "that run did not come to its end; it is replaced"
         yield _about_leftover(f"temporary table {table}", facts[table], replaced)

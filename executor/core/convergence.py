@@ -119,7 +119,7 @@ def tested(turn: Turn, loop: PlannedLoop, what: str, ended: Succeeded) -> None:
     """Takes in the number of a test; the last one leads to a verdict."""
     number = ended.value
     if number is None or number < 0:
-        _tell_iteration(turn, loop)
+        _tell_iteration(turn, loop, residual=None)
         _ask_about_silent_test(turn, loop, what)
         return
     progress = turn.state.loop_progress[loop.id]
@@ -130,14 +130,9 @@ def tested(turn: Turn, loop: PlannedLoop, what: str, ended: Succeeded) -> None:
             return
     else:
         progress = turn.loop_progress(loop.id, residuals=(*progress.residuals, number))
-    _tell_iteration(turn, loop)
-    _judge(turn, loop, progress)
-
-
-def _residual(turn: Turn, loop: PlannedLoop) -> int | None:
-    """What is left after the current iteration, which has been measured."""
-    residuals = turn.state.loop_progress[loop.id].residuals
-    return residuals[-1] if residuals and tests_of(turn.state, loop) != "updated" else None
+    residual = None if what == "probe" else number
+    _tell_iteration(turn, loop, residual)
+    _judge(turn, loop, progress, residual)
 
 
 def _left(turn: Turn, loop: PlannedLoop) -> int | None:
@@ -148,19 +143,18 @@ def _left(turn: Turn, loop: PlannedLoop) -> int | None:
     return left + 1 if left is not None and both else left
 
 
-def _tell_iteration(turn: Turn, loop: PlannedLoop) -> None:
+def _tell_iteration(turn: Turn, loop: PlannedLoop, residual: int | None) -> None:
     progress = turn.state.loop_progress[loop.id]
     table = table_name(loop.table, progress.iteration)
-    measured = progress.stage == "measuring"
-    over = progress.updated == 0
+    goes_on = residual is not None and progress.updated != 0
     turn.emit(
         Iteration(
             loop=loop.id,
             iteration=progress.iteration,
             max_iterations=progress.limit,
             updated=progress.updated,
-            residual=_residual(turn, loop) if measured else None,
-            iterations_left=_left(turn, loop) if measured and not over else None,
+            residual=residual,
+            iterations_left=_left(turn, loop) if goes_on else None,
             rows=turn.state.tables.get(table),
             source="generated" if progress.generated else "file",
             table=table,
@@ -169,10 +163,9 @@ def _tell_iteration(turn: Turn, loop: PlannedLoop) -> None:
     )
 
 
-def _judge(turn: Turn, loop: PlannedLoop, progress: LoopProgress) -> None:
+def _judge(turn: Turn, loop: PlannedLoop, progress: LoopProgress, residual: int | None) -> None:
     """What the numbers of an iteration lead to."""
     table = table_name(loop.table, progress.iteration)
-    residual = _residual(turn, loop)
     match verdict(progress.updated, residual, progress.residuals, loop.stall_after):
         case "converged":
             turn.emit(
@@ -187,7 +180,7 @@ def _judge(turn: Turn, loop: PlannedLoop, progress: LoopProgress) -> None:
         case "stalled":
             _stalled(turn, loop, progress)
         case "going_on" if progress.iteration >= progress.limit or not can_go_on(turn.state, loop):
-            _limit_reached(turn, loop, progress)
+            _limit_reached(turn, loop, progress, residual)
         case "going_on" if maintenance.wants_loops(turn.state):
             turn.loop_progress(loop.id, stage="optimizing")
         case "going_on":
@@ -234,13 +227,15 @@ def _stalled(turn: Turn, loop: PlannedLoop, progress: LoopProgress) -> None:
     _ask_about_loop(turn, loop, f"{loop.name} has stalled", evidence, can_extend=helps)
 
 
-def _limit_reached(turn: Turn, loop: PlannedLoop, progress: LoopProgress) -> None:
+def _limit_reached(
+    turn: Turn, loop: PlannedLoop, progress: LoopProgress, residual: int | None
+) -> None:
     can_extend = can_go_on(turn.state, loop)
     why = f"the limit is {progress.limit}" if can_extend else "there are no further files"
     said = []
     if progress.updated is not None:
         said.append(f"still changed {progress.updated} rows")
-    if (residual := _residual(turn, loop)) is not None:
+    if residual is not None:
         said.append(f"left {residual} to be merged")
     left = _left(turn, loop)
     guess = f"; about {left} more iterations are needed" if left else ""

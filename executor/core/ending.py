@@ -223,7 +223,9 @@ def advice(state: State, code: int) -> tuple[str, ...]:
             return ("Correct what the error names, then run again: nothing was executed.",)
         case exit_codes.NOT_CONVERGED:
             return (
-                "Run again with a higher --max-iterations, or look at the loop's last iterations.",
+                "Look at the loop's last iterations, and why it did not converge "
+                f"({state.command('report')}); a higher --max-iterations helps where the limit "
+                "was the reason.",
             )
         case exit_codes.UNKNOWN_WRITE:
             return (

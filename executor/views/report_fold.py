@@ -20,6 +20,7 @@ from executor.views.report_model import (
 )
 from protocol.base import Cut
 from protocol.events import (
+    AliasCreated,
     CancelRequested,
     Check,
     ChecksFinished,
@@ -201,6 +202,8 @@ class ReportFold:
                 self.optimized.append(_weighed(event))
             case Optimized() as event:
                 self._optimized(event.table, event.elapsed_ms, event)
+            case AliasCreated() as event:  # a copy has as many rows
+                self.tables[event.table] = self.tables.get(event.from_)
             case CleanedUp(tables=tables):
                 for table in whole(tables):
                     self.tables.pop(table, None)

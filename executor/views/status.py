@@ -219,6 +219,10 @@ class Fold:
         self.iterations += 1
         self._loop_started(event)
 
+    def _not_converged(self, event: dict[str, Any]) -> None:
+        loop = text(event.get("loop"))
+        self.loops[loop] = {**self.loops.get(loop, {}), "iteration": event.get("iteration")}
+
     def _error_prompt(self, event: dict[str, Any]) -> None:
         self.connection = None
         self.prompts[text(event.get("prompt"))] = event

@@ -20,11 +20,12 @@ from pathlib import PurePosixPath
 from executor.workflow.discover import RawFile
 from executor.workflow.expectations import FRESH
 from executor.workflow.files import ReadFile
-from executor.workflow.lineage import Names, lineage
-from executor.workflow.manifest import RESERVED, DeclaredCheck
+from executor.workflow.lineage import Lineage, Names
+from executor.workflow.manifest import DeclaredCheck
 from executor.workflow.model import WorkflowError
 from executor.workflow.names import quote, split_name, sql_name
-from executor.workflow.placeholders import fill
+from executor.workflow.placeholders import fill, fill_text
+from executor.workflow.queries import is_query
 from executor.workflow.statements import scan
 from protocol.events import PlannedCheck, PlannedLoop, Severity
 
@@ -47,6 +48,9 @@ class Written:
     """Full names by the name in braces; only tables that there are."""
     known: frozenset[str]
     """Names in braces that mean a table, whether this workflow has it or not."""
+    of_profile: bool
+    """True for a layout's: what this workflow does not make is left out, and so are files that do
+    not read, directly or through others, a table that `tables` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,21 @@ class Layout:
 # --- what the files leave behind --------------------------------------------------------------
 
 
-def outputs(layout: Layout) -> Mapping[str, str]:
-    """The tables that are there when all files are done, each with the file that wrote it last."""
-    kept: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """A table that is there when all files are done."""
+
+    file: str
+    """The one that wrote it last."""
+    anew: bool
+    """True if the run makes it anew, so that nothing of an earlier one can be left in it."""
+    if_missing: bool = False
+    """True if it is made only where it is not there."""
+
+
+def outputs(layout: Layout) -> Mapping[str, _Output]:
+    """The tables that are there when all files are done, but for views and what passes."""
+    kept: dict[str, _Output] = {}
     views: set[str] = set()
     ends = {loop.files[-1]: loop for loop in layout.loops}
     for file in layout.files:
@@ -75,33 +91,52 @@ def outputs(layout: Layout) -> Mapping[str, str]:
             if _VIEW.match(planned.head):
                 views.update(step.writes)
             for name in step.writes:
-                kept[name] = file.id
+                kept[name] = _written(file.id, step, kept.get(name))
             for name in step.dropped:
                 kept.pop(name, None)
         loop = ends.get(file.id)
         if loop is not None and loop.alias is not None:
-            kept[loop.alias] = file.id
+            kept[loop.alias] = _Output(file.id, anew=True)
     in_loops = {file for loop in layout.loops for file in loop.files}
     passing = views | {name for loop in layout.loops for name in loop.intermediates}
     passing |= {name for file in layout.files if file.id in in_loops for name in file.keeps}
     return {
-        name: file
-        for name, file in kept.items()
+        name: output
+        for name, output in kept.items()
         if name not in passing and len(split_name(name)) == _FULL
     }
 
 
+def _written(file: str, step: Lineage, before: _Output | None) -> _Output:
+    """What a table is once this step has written it.
+
+    One that is made from a query if it is missing should be the run's own; if rows are added to it,
+    it is meant to be kept from run to run.
+    """
+    if step.kind in ("create", "create_as") and step.guarded:
+        return _Output(file, anew=step.kind == "create_as", if_missing=True)
+    if step.kind in _MAKE or (step.kind == "insert_overwrite" and not step.partial):
+        return _Output(file, anew=True)
+    return _Output(file, anew=before is not None and before.anew and not before.if_missing)
+
+
+_MAKE = ("create", "create_as", "replace", "replace_as", "rename", "truncate")
+
+
 def own_checks(layout: Layout) -> Iterator[PlannedCheck]:
-    """For each output that it was written by this run."""
-    for table, file in outputs(layout).items():
+    """For each output that it was written by this run. Of one that is kept from run to run that is
+    only told: a MERGE that finds nothing to change need not write.
+    """
+    for table, output in outputs(layout).items():
+        severity: Severity = "critical" if layout.criticality[output.file] else "moderate"
         yield PlannedCheck(
             name=f"{table} was written by this run",
             phase="final",
-            severity="critical" if layout.criticality[file] else "moderate",
+            severity=severity if output.anew else "warning",
             sql=f"DESCRIBE HISTORY {sql_name(table)} LIMIT {HISTORY_READ}",
             expect=(FRESH,),
             table=table,
-            files=(file,),
+            files=(output.file,),
             source="dwx",
         )
 
@@ -188,7 +223,7 @@ def planned_checks(
         if check.enabled is False:
             continue
         assert check.sql is not None
-        _require_known_names(check, written)
+        _require_known_names(check, written, layout)
         once = [_Instance()]
         for instance in once if check.each is None else _each(check, written, layout):
             planned = _planned(check, written, layout, instance, values, names)
@@ -236,11 +271,16 @@ def _planned(
     publish = check.when == "publish"
     used = set(_NAME.findall(check.sql)) | set(_NAME.findall(check.table or ""))
     used -= {"result"} if publish else set()
-    if instance.problem is None and not used <= meaning.keys():
-        return None
-    sql = "" if instance.problem else _query(check, written, meaning, values, names)
+    problem = instance.problem
+    if problem is None and not used <= meaning.keys():
+        if written.of_profile:
+            return None
+        problem = f"this workflow makes no {', '.join(sorted(used - meaning.keys()))}"
+    sql = "" if problem else _query(check, written, meaning, values, names)
     about = _NAME.fullmatch(check.table or ("{output}" if check.each else ""))
-    table = meaning[about[1]].table if about and about[1] in meaning else check.table
+    table = meaning[about[1]].table if about and about[1] in meaning else None
+    if about is None and check.table is not None:
+        table = fill_text(check.table, values, path=written.path)
     writers = {name: file.id for file in layout.files for name in file.writes}
     tables = [meaning[name].table for name in sorted(used & meaning.keys())]
     about_files = instance.files or tuple(
@@ -259,7 +299,7 @@ def _planned(
         sizes=check.sizes is True,
         files=() if publish else about_files,
         source=check.file or written.path,
-        problem=instance.problem,
+        problem=problem,
     )
 
 
@@ -278,9 +318,7 @@ def _query(
     found = scan(text, path)
     if len(found) == 1:
         filled = fill(found[0], values, source=text, path=path)
-        own = Names(names.catalog, names.schema)
-        step = lineage(filled.parsed.replace("{result}", "`result`"), own)
-        if step.kind in ("select", "unknown") and not step.writes:
+        if is_query(filled.parsed.replace("{result}", "`result`"), names):
             return filled.sent
     raise WorkflowError(
         "CHECK_NOT_A_QUERY",
@@ -295,17 +333,35 @@ def _filled(text: str, meanings: Mapping[str, str]) -> str:
     return _NAME.sub(lambda found: meanings.get(found[1], found[0]), text)
 
 
-def _require_known_names(check: DeclaredCheck, written: Written) -> None:
+def _require_known_names(check: DeclaredCheck, written: Written, layout: Layout) -> None:
+    """Raises WorkflowError MANIFEST_INVALID for a name in braces that means nothing here."""
+    meant = {
+        "id": layout.prefix is not None,
+        "result": check.when == "publish",
+        "output": check.each is not None,
+        "source": check.each is not None,
+        "gathered": check.gather_sql is not None,
+    }
     for name in _NAME.findall(f"{check.sql} {check.table} {check.gather_sql}"):
-        if name not in written.known and name not in RESERVED:
-            known = ", ".join(sorted(written.known)) or "none"
-            raise WorkflowError(
-                "MANIFEST_INVALID",
-                f"the check {check.name!r} speaks of {{{name}}}, which [tables] does not name",
-                path=check.file or written.path,
-                line=check.line,
-                suggestion=f"Name it under [tables]; known here: {known}.",
-            )
+        if name in written.known or meant.get(name, False):
+            continue
+        known = ", ".join(sorted(written.known)) or "none"
+        raise WorkflowError(
+            "MANIFEST_INVALID",
+            f"the check {check.name!r} speaks of {{{name}}}, which means nothing here",
+            path=check.file or written.path,
+            line=check.line,
+            suggestion=_MEANT.get(name, f"Name it under [tables]; named are: {known}."),
+        )
+
+
+_MEANT = {
+    "id": "It is known where a profile applies: see dwx plan.",
+    "result": 'It is the result of a loop: say when = "publish".',
+    "output": "It is a table that a file leaves: say each, a pattern of files.",
+    "source": "It is a table that a file reads: say each, a pattern of files.",
+    "gathered": "Say what is gathered: gather, with files and sql.",
+}
 
 
 def _loop_of(check: DeclaredCheck, written: Written, layout: Layout) -> str:
@@ -333,8 +389,11 @@ def _loop_of(check: DeclaredCheck, written: Written, layout: Layout) -> str:
 
 def _each(check: DeclaredCheck, written: Written, layout: Layout) -> Iterator[_Instance]:
     assert check.each is not None
+    concerned = _concerned(written, layout) if written.of_profile else None
     for file in layout.files:
         if not PurePosixPath(file.path).match(check.each):
+            continue
+        if concerned is not None and file.id not in concerned:
             continue
         left = sorted(file.keeps)
         meaning = {"output": _Meaning(left[0] if left else file.path)}
@@ -354,6 +413,17 @@ def _each(check: DeclaredCheck, written: Written, layout: Layout) -> Iterator[_I
             if not parts:
                 continue  # it is made from something else
         yield _Instance(meaning, (file.id,), "; ".join(problems) or None)
+
+
+def _concerned(written: Written, layout: Layout) -> set[str]:
+    """The files that read a table which has a name, or one that such a file leaves."""
+    tables = set(written.tables.values())
+    found: set[str] = set()
+    for file in layout.files:
+        if tables.intersection(file.reads):
+            found.add(file.id)
+            tables |= file.keeps
+    return found
 
 
 def _gathered(check: DeclaredCheck, file: ReadFile, layout: Layout) -> Iterator[str]:

@@ -18,7 +18,7 @@ from executor.workflow.checks import (
 from executor.workflow.dependencies import dependencies, warnings_between
 from executor.workflow.discover import MANIFEST, RawDirectory, read_directory, read_file
 from executor.workflow.files import ReadFile, read_statements
-from executor.workflow.lineage import Names, lineage
+from executor.workflow.lineage import Names
 from executor.workflow.loop_finding import MAX_ITERATIONS, FoundLoop, declared_loop, find_loops
 from executor.workflow.manifest import DeclaredFile, DeclaredLoop, Manifest, read_manifest
 from executor.workflow.model import SourceFile, Workflow, WorkflowError
@@ -32,6 +32,7 @@ from executor.workflow.profile import (
     require_loops,
     shared_tables,
 )
+from executor.workflow.queries import is_query
 from protocol.events import PlannedCheck, PlannedFile, PlannedLoop, PlanWarning
 
 STALL_AFTER = 3
@@ -63,11 +64,11 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
     found, more = find_loops(files, taken)
     warnings += more
     require_loops(manifest, found)
-    profile, reason = choose(manifest, [*(loop for _, loop in declared), *found])
+    profiles, reason = choose(manifest, [*(loop for _, loop in declared), *found])
     given: list[tuple[FoundLoop, DeclaredLoop]] = [
-        (loop, loop_settings(loop, own, manifest, profile)) for own, loop in declared
+        (loop, loop_settings(loop, own, manifest, profiles)) for own, loop in declared
     ]
-    given += [(loop, loop_settings(loop, None, manifest, profile)) for loop in found]
+    given += [(loop, loop_settings(loop, None, manifest, profiles)) for loop in found]
     given.sort(key=lambda pair: min(files.index(file) for _, file in pair[0].steps))
     loops = tuple(
         _planned_loop(f"loop{number}", loop, settings, values)
@@ -78,9 +79,9 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
         if loop.literals_differ and settings.generate is not False:
             warnings.append(_cannot_generate(planned, loop))
     warnings += warnings_between(files, loops)
-    if profile is not None:
-        warnings += shared_tables(files, profile)
-        reason += overridden(manifest, profile)
+    warnings += shared_tables(files, profiles)
+    reason += overridden(manifest, profiles)
+    profile = profiles[0] if profiles else None
 
     criticality = _criticality(manifest, profile, files)
     needed = dependencies(files, loops)
@@ -100,7 +101,7 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
         loops=loops,
         warnings=tuple(warnings),
         vars=values,
-        checks=_checks(raw, manifest, profile, files, loops, criticality, values),
+        checks=_checks(raw, manifest, profiles, files, loops, criticality, values),
     )
 
 
@@ -218,8 +219,8 @@ def _query(text: str | None, values: Mapping[str, str]) -> str | None:
     if text is None:
         return None
     filled = fill_text(text.strip(), values, path=MANIFEST)
-    step = lineage(filled.replace("{table}", "`t`").replace("{previous}", "`p`"), Names(None, None))
-    if step.kind not in ("select", "unknown") or step.writes:
+    asked = filled.replace("{table}", "`t`").replace("{previous}", "`p`")
+    if not is_query(asked, Names(None, None)):
         raise WorkflowError(
             "CHECK_NOT_A_QUERY",
             f"the test of a loop is not a query: {filled[:80]}",
@@ -244,29 +245,37 @@ def _cannot_generate(planned: PlannedLoop, loop: FoundLoop) -> PlanWarning:
 def _checks(
     raw: RawDirectory,
     manifest: Manifest,
-    profile: Profile | None,
+    profiles: Sequence[Profile],
     files: Sequence[ReadFile],
     loops: Sequence[PlannedLoop],
     criticality: Mapping[str, bool],
     values: Mapping[str, str],
 ) -> tuple[PlannedCheck, ...]:
     names = _names(values, set())
-    prefixed = [loop.id for loop in loops if profile and loop.table == profile.loop.table]
-    layout = Layout(
-        files, loops, criticality, profile.prefix if profile else None, next(iter(prefixed), None)
-    )
-    base = profile.manifest.checks if profile else ()
-    changed, own = merged(base, manifest.checks, MANIFEST)
     mine = {name: _full_name(table, values) for name, table in manifest.tables.items()}
-    tables = {**(_tables_of(profile, files, loops) if profile else {}), **mine}
-    theirs = frozenset(profile.manifest.tables) if profile else frozenset()
+    changed, own = merged(
+        profiles[0].manifest.checks if profiles else (), manifest.checks, MANIFEST
+    )
+    own = with_files(own, raw.checks, MANIFEST)
     planned: list[PlannedCheck] = []
-    if profile is not None:
+    for place, profile in enumerate(profiles):
         path = f"profiles/{profile.name}.toml"
-        written = Written(path, changed, tables, theirs | mine.keys())
+        loop = next(loop.id for loop in loops if loop.table == profile.loop.table)
+        theirs = _tables_of(profile, files, loops)
+        known = frozenset(profile.manifest.tables) | mine.keys()
+        written = Written(path, changed, {**theirs, **mine}, known, of_profile=True)
+        layout = Layout(files, loops, criticality, profile.prefix, loop)
+        found = list(planned_checks(written, layout, values, names))
+        if len(profiles) > 1:  # several ids, each with its checks
+            found = [replace(one, name=f"{one.name} ({profile.prefix})") for one in found]
+        planned += found
+        if place == 0:  # what the user writes may speak of the first id's tables
+            written = Written(MANIFEST, own, {**theirs, **mine}, known, of_profile=False)
+            planned += planned_checks(written, layout, values, names)
+    layout = Layout(files, loops, criticality, None, None)
+    if not profiles:
+        written = Written(MANIFEST, own, mine, frozenset(mine), of_profile=False)
         planned += planned_checks(written, layout, values, names)
-    written = Written(MANIFEST, with_files(own, raw.checks, MANIFEST), tables, theirs | mine.keys())
-    planned += planned_checks(written, layout, values, names)
     planned += own_checks(layout)
     require_different_names(planned)
     return tuple(planned)

@@ -42,10 +42,13 @@ class Profile:
         return join_name((*split_name(self.loop.table)[:-1], self.filled(last)))
 
 
-def choose(manifest: Manifest, loops: Sequence[FoundLoop]) -> tuple[Profile | None, str]:
-    """The profile that applies, and why it or none. Raises WorkflowError MANIFEST_INVALID."""
+def choose(manifest: Manifest, loops: Sequence[FoundLoop]) -> tuple[tuple[Profile, ...], str]:
+    """The profile that applies, once for each loop that fits, and why it or none.
+
+    Raises WorkflowError MANIFEST_INVALID.
+    """
     if manifest.profile is False:
-        return None, f"{MANIFEST} says so"
+        return (), f"{MANIFEST} says so"
     known = [_read(name, text) for name, text in built_in_profiles()]
     names = [name for name, _, _ in known]
     if manifest.profile is not None and manifest.profile not in names:
@@ -54,19 +57,25 @@ def choose(manifest: Manifest, loops: Sequence[FoundLoop]) -> tuple[Profile | No
     for name, read, match in known:
         if manifest.profile not in (None, name):
             continue
-        for loop in loops:
-            prefix = _prefix(match, loop)
-            if prefix is not None:
-                reason = f"the loop's tables are called {split_name(loop.table)[-1]}, so the id is "
-                chosen = f", and {MANIFEST} asks for it" if manifest.profile == name else ""
-                found = Profile(name, read, match, prefix, loop)
-                return found, f"{reason}{prefix}{chosen}"
+        found = tuple(
+            Profile(name, read, match, prefix, loop)
+            for loop in loops
+            if (prefix := _prefix(match, loop)) is not None
+        )
+        if found:
+            said = " and ".join(
+                f"the loop's tables are called {split_name(one.loop.table)[-1]}, "
+                f"so the id is {one.prefix}"
+                for one in found
+            )
+            chosen = f", and {MANIFEST} asks for it" if manifest.profile == name else ""
+            return found, said + chosen
         tried.append(f"{match.loop_table} ({name})")
     if manifest.profile is not None:
         raise _wrong(f"no loop fits the profile {manifest.profile!r}: {tried[0]}", names)
     if not loops:
-        return None, "there is no loop"
-    return None, f"no loop's tables are called {' or '.join(tried)}"
+        return (), "there is no loop"
+    return (), f"no loop's tables are called {' or '.join(tried)}"
 
 
 def _read(name: str, text: str) -> tuple[str, Manifest, Match]:
@@ -96,14 +105,18 @@ def _prefix(match: Match, loop: FoundLoop) -> str | None:
 
 
 def loop_settings(
-    loop: FoundLoop, declared: DeclaredLoop | None, manifest: Manifest, profile: Profile | None
+    loop: FoundLoop,
+    declared: DeclaredLoop | None,
+    manifest: Manifest,
+    profiles: Sequence[Profile],
 ) -> DeclaredLoop:
     """What is said of a loop: by workflow.toml, and where that is silent, by the profile.
 
     `declared`: the `[[loop]]` that has declared it, if one has.
     """
     own = declared or _about(loop, manifest)
-    if profile is None or not profile.manifest.loops or loop.table != profile.loop.table:
+    profile = next((one for one in profiles if one.loop.table == loop.table), None)
+    if profile is None or not profile.manifest.loops:
         return own
     base = profile.manifest.loops[0]
     given = {
@@ -150,8 +163,11 @@ def require_loops(manifest: Manifest, loops: Sequence[FoundLoop]) -> None:
         )
 
 
-def overridden(manifest: Manifest, profile: Profile) -> str:
+def overridden(manifest: Manifest, profiles: Sequence[Profile]) -> str:
     """What workflow.toml says otherwise than the profile, in words; empty for nothing."""
+    if not profiles:
+        return ""
+    profile = profiles[0]
     said = []
     if any(loop.files is None for loop in manifest.loops):
         said.append("the loop")
@@ -161,17 +177,19 @@ def overridden(manifest: Manifest, profile: Profile) -> str:
     return f"; {MANIFEST} changes {', '.join(said)}" if said else ""
 
 
-def shared_tables(files: Sequence[ReadFile], profile: Profile) -> list[PlanWarning]:
+def shared_tables(files: Sequence[ReadFile], profiles: Sequence[Profile]) -> list[PlanWarning]:
     """Tables that are not named after the id, so that two workflows in a schema overwrite them."""
+    prefixes = tuple(f"{profile.prefix}_" for profile in profiles)
+    unprefixed = {one for profile in profiles for one in profile.match.unprefixed}
     return [
         PlanWarning(
             code="SHARED_TABLE",
-            detail=f"{name} is not named after {profile.prefix}: another workflow in this schema "
-            "writes the same table",
+            detail=f"{name} is not named after {profiles[0].prefix}: another workflow in this "
+            "schema writes the same table",
             path=file.path,
         )
         for file in files
-        if any(PurePosixPath(file.path).match(one) for one in profile.match.unprefixed)
+        if any(PurePosixPath(file.path).match(one) for one in unprefixed)
         for name in file.writes
-        if not split_name(name)[-1].startswith(f"{profile.prefix}_")
+        if not split_name(name)[-1].startswith(prefixes)
     ]

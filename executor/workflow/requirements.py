@@ -83,6 +83,8 @@ class Requirements:
     """Tables that loops publish."""
     passing: tuple[str, ...] = ()
     """Tables that are made on the way and are gone at the end."""
+    left_over: tuple[str, ...] = ()
+    """Results of loops that are left out: what an earlier run has left is read."""
     schemas: tuple[str, ...] = ()
     """`catalog.schema` in which tables are made."""
 
@@ -123,6 +125,9 @@ def requirements(workflow: Workflow, *, skip_loop: bool = False) -> Requirements
         sources=tuple(book.sources.values()),
         new=tuple(book.new.values()),
         results=tuple(name for name in results if name not in book.new),
+        left_over=tuple(
+            loop.alias for loop in workflow.loops if skip_loop and loop.alias in book.sources
+        ),
         passing=tuple(
             name
             for name in book.passing

@@ -136,6 +136,26 @@ severity = "warning"
     assert named(workflow, "no cluster of golden_id_lookup is too large").severity == "warning"
 
 
+def test_two_ids_have_the_profile_and_its_checks_each(tmp_path: Path) -> None:
+    files = identity_unification(3, "golden")
+    for name, text in identity_unification(3, "golden_id").items():
+        number, rest = name.split("_", 1)
+        if number in ("01", "02", "04", "05"):
+            files[f"{number}_b_{rest}"] = text
+    workflow = loaded(tmp_path, files)
+    assert [loop.residual is not None for loop in workflow.loops] == [True, True]
+    assert "the id is golden" in workflow.profile_reason
+    assert "the id is golden_id" in workflow.profile_reason
+    found = names(workflow, PROFILE)
+    assert "golden_lookup has one row per identifier (golden)" in found
+    assert "golden_id_lookup has one row per identifier (golden_id)" in found
+    # the enriched tables of this workflow know one of the two only
+    enriched = [name for name in found if name.startswith("enriched_shop has the rows")]
+    assert enriched == ["enriched_shop has the rows of shop (golden)"]
+    publish = [check for check in workflow.checks if check.phase == "publish"]
+    assert {check.loop for check in publish} == {"loop1", "loop2"}
+
+
 def test_a_profile_may_be_refused_or_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -221,6 +241,11 @@ expect = "edges < 1000"
         ('[[check]]\nname = "x"', 1, "no sql of its own"),
         ('[[check]]\nname = "x"\nsql = "DELETE FROM one"', 1, "not one query"),
         ('[[check]]\nname = "x"\nsql = "SELECT 1; SELECT 2"', 1, "not one query"),
+        ('[[check]]\nname = "x"\nsql = "FROM one INSERT INTO two SELECT n"', 1, "not one query"),
+        ('[[check]]\nname = "x"\nsql = "WITH a AS (b) MERGE !"', 1, "not one query"),
+        ('[[check]]\nname = "x"\nsql = "SELECT 1 FROM {result}"', 1, 'when = "publish"'),
+        ('[[check]]\nname = "x"\nsql = "SELECT 1 FROM {output}"', 1, "say each"),
+        ('[[check]]\nname = "x"\nsql = "SELECT {id} FROM one"', 1, "a profile applies"),
         ('[[check]]\nname = "x"\nsql = "SELECT 1 FROM {tow}"', 1, "{tow}"),
         ('[[check]]\nname = "x"\nsql = "SELECT 1"\nexpect = "n == 1"', 4, "no expectation"),
         ('[[check]]\nname = "x"\nsql = "SELECT 1"\nseverity = "bad"', 4, "fatal, critical"),
@@ -259,3 +284,34 @@ def test_a_test_of_a_loop_that_is_no_query_is_refused(tmp_path: Path) -> None:
     manifest = '[[loop]]\nresidual = "DELETE FROM {table}"'
     with pytest.raises(WorkflowError, match="not a query"):
         identity(tmp_path, manifest)
+
+
+def test_a_check_of_the_user_s_is_never_left_out_in_silence(tmp_path: Path) -> None:
+    files = identity_unification()
+    del files["06_result_key_stats.sql"]
+    files["workflow.toml"] = (
+        '[[check]]\nname = "mine"\nsql = "SELECT COUNT(*) AS n FROM {statistics}"\nexpect = "n > 0"'
+    )
+    assert "makes no statistics" in str(named(loaded(tmp_path, files), "mine").problem)
+
+
+def test_tables_that_are_kept_from_run_to_run_need_not_be_written_by_each(tmp_path: Path) -> None:
+    files = {
+        "01_kept.sql": "CREATE TABLE IF NOT EXISTS kept (n INT); "
+        "MERGE INTO kept USING one ON kept.n = one.n WHEN NOT MATCHED THEN INSERT *",
+        "02_grown.sql": "CREATE TABLE IF NOT EXISTS grown AS SELECT 1 AS n; "
+        "INSERT INTO grown SELECT 2",
+        "03_added.sql": "INSERT INTO added SELECT 1",
+        "04_once.sql": "CREATE TABLE IF NOT EXISTS once AS SELECT 1 AS n",
+        "05_anew.sql": "CREATE OR REPLACE TABLE anew (n INT); INSERT INTO anew SELECT 1",
+        "06_over.sql": "INSERT OVERWRITE over SELECT 1",
+    }
+    severities = {check.table: check.severity for check in loaded(tmp_path, files).checks}
+    assert severities == {
+        "lake.crm.kept": "warning",
+        "lake.crm.grown": "warning",
+        "lake.crm.added": "warning",
+        "lake.crm.once": "critical",
+        "lake.crm.anew": "critical",
+        "lake.crm.over": "critical",
+    }
