@@ -20,7 +20,8 @@ def label(node: exp.Expr) -> str:
         return node.name
     if isinstance(node, exp.Dot):
         return str(node.expression.name)
-    return _shown(node)
+    # an empty text has an empty name in Spark, which DuckDB takes for no name at all
+    return _shown(node) or " "
 
 
 def _shown(node: exp.Expr) -> str:

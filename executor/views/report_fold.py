@@ -320,6 +320,7 @@ class ReportFold:
             self._optimized(begun.target, event.elapsed_ms, event.metrics)
 
     def _iteration(self, event: Iteration) -> None:
+        self.tables[event.table] = event.rows
         loop = self._loop(event.loop)
         loop.max_iterations = event.max_iterations
         loop.iterations[event.iteration] = IterationReport(

@@ -278,6 +278,7 @@ def unify(graphs: Sequence[Graph], cwd: Path) -> list[str]:
     write_workflow(cwd / "sql", graphs)
     ended = dwx(
         "run", "sql", "--local", "warehouse", "--prompt-timeout", "0", "--preflight", "off",
+        "--checks", "off",  # that a graph is empty is right here
         cwd=cwd,
     )  # fmt: skip
     assert ended.exit_code == 0, (ended.last, ended.stderr)

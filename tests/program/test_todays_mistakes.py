@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import requests
 
-from executor.cli.run import parser
 from executor.local.faultspec import parse
 from executor.local.service import LocalWarehouse
 from executor.warehouse.databricks.query_history import QueryHistory
@@ -41,7 +40,6 @@ STOPS_WITHIN_S = 15
 INTERNAL = 'text="[INTERNAL_ERROR] Something went wrong inside. SQLSTATE: XX000"'
 """An error that nobody can do anything about but ask."""
 FINAL = "golden_id_graph_unify_loop_final"
-FLAGS = parser().format_help()
 
 
 @pytest.fixture(scope="module")
@@ -586,7 +584,6 @@ def test_a_run_leaves_a_log_with_the_time_of_each_file_and_the_severity_of_each_
     assert "✗ 02.sql" in shown
 
 
-@pytest.mark.skipif("--checks" not in FLAGS, reason="this version makes no final checks")
 def test_what_a_run_has_made_is_checked_and_its_coverage_told(place: Place) -> None:
     """Mistake 14: coverage and validation."""
     (place.cwd / "sql").symlink_to(EXAMPLE)
