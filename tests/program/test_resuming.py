@@ -15,7 +15,10 @@ from tests.program.conftest import Served
 from tests.program.dwx import Ended, dwx, live, workflow
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "identity_unification"
-SMALL = ("--var", "customers=60", "--local", "warehouse", "--stdout", "full")
+SMALL = (
+    "--var", "customers=60", "--local", "warehouse", "--stdout", "full",
+    "--optimize", "all", "--optimize-min-files", "1", "--cleanup",
+)  # fmt: skip
 DONE = b'{"type":"decide","prompt":"p1","choice":"done"}\n'
 OF_THE_CLOCK = {"created_at"}
 
