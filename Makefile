@@ -10,6 +10,9 @@ OLDEST := $(shell sed -n 's/.*"databricks-sql-connector>=\([0-9.]*\),.*/\1/p' py
 WIRE   := tests/warehouse tests/local/test_faults.py tests/local/test_rest.py \
           tests/local/test_lifecycle.py tests/local/test_dml.py tests/program/test_starting.py
 
+# One worker for each core.
+SPREAD := -n auto --dist loadgroup
+
 .PHONY: help demo test oldest lint types layers check bench soak clean
 
 help:
@@ -30,7 +33,7 @@ demo: $(READY)
 	$(BIN)/dwx run examples/identity_unification --local .dwx/demo --var customers=1000 < /dev/null
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 $(OLD)/ready: pyproject.toml
 	$(PYTHON) -m venv --clear $(OLD)
@@ -40,7 +43,7 @@ $(OLD)/ready: pyproject.toml
 
 oldest: $(OLD)/ready
 	@echo "The tests of the wire with databricks-sql-connector $(OLDEST):"
-	$(OLD)/bin/python -m pytest $(WIRE)
+	$(OLD)/bin/python -m pytest $(SPREAD) $(WIRE)
 
 lint: $(READY)
 	$(BIN)/ruff check .

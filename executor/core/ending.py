@@ -121,7 +121,7 @@ def finish(turn: Turn, code: int, error: ErrorRecord | None) -> None:
             coverage=findings.coverage(state),
             clusters=findings.clusters(state),
             checks=checks.counts(made) if made else None,
-            failed_checks=tuple(one.name for one in findings.not_passed(made)),
+            failed_checks=tuple(one.name for one in findings.worth_naming(made)),
             prompts=PromptCounts(asked=state.asked, resolved=len(state.settled)),
             elapsed_ms=turn.since(state.began),
             times=TimeSpent(**state.spent),

@@ -41,6 +41,15 @@ def not_passed(checks: Iterable[Check]) -> list[Check]:
     return sorted(found, key=lambda one: (order.index(one.severity), one.status == "unknown"))
 
 
+def worth_naming(checks: Iterable[Check]) -> list[Check]:
+    """Those that did not pass, but for what a pre-flight could not find out and need not know."""
+    return [
+        one
+        for one in not_passed(checks)
+        if (one.phase, one.status, one.severity) != ("preflight", "unknown", "warning")
+    ]
+
+
 def coverage(state: State) -> dict[str, float] | None:
     """By table, the share that its check has measured, from 0 to 1."""
     shares: dict[str, float] = {}

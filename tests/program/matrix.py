@@ -117,6 +117,8 @@ def run_under(fault: str | None, place: Path) -> Told:
         elif fault is not None:
             for statement in KINDS.values():
                 warehouse.faults.add(parse(f"{fault},statement={statement}"))
+                if "running=cancelled" in fault:  # so that it still runs when it is asked after
+                    warehouse.faults.add(parse(f"slow-start,seconds=0.5,statement={statement}"))
         # a busy machine must not be taken for a silent warehouse, where silence is not the fault
         silent = fault is not None and fault.startswith("hang")
         ended = _run(warehouse, place, "4s" if silent else "30s")
@@ -143,6 +145,7 @@ def _run(warehouse: LocalWarehouse, place: Path, patience: str) -> Ended:
         "run", str(EXAMPLE), "--server-hostname", uri, "--http-path", warehouse.http_path,
         "--catalog", "main", "--schema", "default", "--var", f"customers={CUSTOMERS}",
         "--optimize-tables", "--optimize-min-files", "0", "--prompt-timeout", "0",
+        "--checks", "off",
         "--network-timeout", patience,
         cwd=place, DATABRICKS_TOKEN=warehouse.token,
     )  # fmt: skip

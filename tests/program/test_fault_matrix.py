@@ -25,6 +25,8 @@ from tests.program.matrix import (
     tables_of,
 )
 
+pytestmark = pytest.mark.xdist_group("fault matrix")  # its runs are made once, for all its tests
+
 DOCUMENT = Path(__file__).parents[2] / "PROTOCOL.md"
 AT_ONCE = 4
 """Runs at the same time: most of a run under a fault is waiting."""

@@ -399,7 +399,7 @@ def test_what_is_asked_for_is_optimized_once_it_is_filled_and_the_numbers_have_n
 ) -> None:
     """Mistakes 10 and 11: the flag optimizes an empty table; details are read by position."""
     workflow(place.cwd / "sql", **MANY_FILES)
-    ended = place.run("--optimize-tables")
+    ended = place.run("--optimize-tables", "--optimize-min-files", "0")
     assert ended.exit_code == 0, ended.last
     assert optimized(place, ended) == ["many"]
     (many,) = [event for event in ended.of("optimized") if event.files_removed]

@@ -211,12 +211,13 @@ def test_one_cluster_that_swallows_a_fifth_of_all_ids_is_found(sql: Path, tmp_pa
     changed(sql, "00_make_sources.sql", lambda text: text.replace(
         "WHEN phone_draw % 50 = 21 THEN '030 5550100'",
         "WHEN phone_draw % 50 >= 21 THEN '030 5550100'"))  # fmt: skip
-    ended = run(sql, tmp_path)
+    many = ("--var", "customers=300")
+    ended = run(sql, tmp_path, *many)
     sizes = ended.last.clusters
     assert sizes["largest"] * 5 >= sizes["identifiers"]
     assert failed(ended) == {"no cluster of unified_id_lookup is too large": "moderate"}
     assert ended.exit_code == 4
-    assert run(sql, tmp_path, "--checks", "warn").exit_code == 0
+    assert run(sql, tmp_path, *many, "--checks", "warn").exit_code == 0
 
 
 def test_checks_may_be_left_out(sql: Path, tmp_path: Path) -> None:
