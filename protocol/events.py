@@ -165,6 +165,9 @@ class PlannedLoop(Message):
     """Name of the table made by iteration N, with `{iteration}` in place of N; 0 is the entry."""
     changed_columns: tuple[str, ...] | None = None
     """Columns of the EXCEPT test; `None` means all."""
+    one_way: bool = False
+    """True if only rows that the iteration before did not have are looked for, because a loop like
+    this never loses one without getting another."""
     probe: str | None = None
     """SQL with one number; zero means converged. `{table}` and `{previous}` are filled in."""
     residual: str | None = None

@@ -243,7 +243,8 @@ def _after_file_error(turn: Turn, phase: Rereading | Generating, choice: ChoiceN
     if isinstance(phase, Generating):
         if choice == "retry":
             generate(turn, phase)
-        else:
+        else:  # what is published is the last iteration there is
+            turn.loop_progress(phase.loop, iteration=phase.iteration - 1)
             accept(turn, phase.loop)
     elif choice == "retry":
         reread(turn, phase)

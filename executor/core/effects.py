@@ -86,6 +86,9 @@ class MakeChecks:
     """Those that are not to be made, by name, each with the reason."""
     began: datetime
     """When the run began."""
+    catalog: str | None = None
+    schema: str | None = None
+    """Where names without a catalog or schema belong; `None` for what the user's default is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,13 @@ def loop_results(state: State) -> tuple[LoopResult, ...]:
     return state.loop_results + begun
 
 
+def _only_accepted(state: State) -> bool:
+    """Whether nothing else is amiss than that a loop was published as it was."""
+    endings = {progress.status for progress in state.progress.values()}
+    accepted = any(progress.accepted for progress in state.loop_progress.values())
+    return accepted and not endings & {"failed", "skipped"}
+
+
 def advice(state: State, code: int) -> tuple[str, ...]:
     """What to do next, most useful first."""
     settings = state.hello.settings if state.hello is not None else None
@@ -212,6 +219,11 @@ def advice(state: State, code: int) -> tuple[str, ...]:
             return (
                 "Look at the checks that did not pass before anybody uses the tables they are "
                 f"about: {state.command('report')}",
+            )
+        case exit_codes.INCOMPLETE if _only_accepted(state):
+            return (
+                "A loop was published though it has not converged: look at what is left to merge, "
+                f"in {state.command('report')}.",
             )
         case exit_codes.INCOMPLETE:
             return ("Look at the failed and skipped files; the tables they write are not current.",)

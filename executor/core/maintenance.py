@@ -19,6 +19,7 @@ from executor.core.state import (
     OutputOptimize,
     Ready,
     State,
+    Task,
     Weighing,
 )
 from executor.core.statements import planned_statement, start
@@ -106,6 +107,7 @@ def next_output(turn: Turn) -> bool:
     passing = intermediates(state) | {loop.alias for loop in state.loops}
     for loop in state.loops:
         passing |= {table_name(loop.table, number) for number in _all(state, loop.id)}
+    passing -= _results(state)
     for table in state.tables:
         if table not in state.optimized and table not in passing:
             turn.set(optimized=state.optimized | {table})
@@ -116,11 +118,21 @@ def next_output(turn: Turn) -> bool:
 
 def intermediates(state: State) -> set[str]:
     """Tables that nobody needs when all is done, whether they are there or not."""
-    return {
+    unneeded = {
         table_name(pattern, iteration) if "{iteration" in pattern else pattern
         for loop in state.loops
         for pattern in loop.intermediates
         for iteration in _all(state, loop.id)[1:]
+    }
+    return unneeded - _results(state)
+
+
+def _results(state: State) -> set[str]:
+    """The last tables of loops that give their result no other name."""
+    return {
+        table_name(loop.table, state.loop_progress[loop.id].iteration)
+        for loop in state.loops
+        if loop.alias is None
     }
 
 
@@ -151,6 +163,17 @@ def clean_next(turn: Turn, *, well: bool) -> bool:
     turn.set(cleaned=(*state.cleaned, left[0]))
     start(turn, CleanUp(left[0], len(turn.state.cleaned)))
     return True
+
+
+def again(turn: Turn, task: Task) -> None:
+    """What was tried is to be tried once more."""
+    match task:
+        case OutputOptimize(table):
+            turn.set(optimized=turn.state.optimized - {table})
+        case CleanUp(table):
+            turn.set(cleaned=tuple(one for one in turn.state.cleaned if one != table))
+        case _:
+            pass
 
 
 def cleaned(turn: Turn, task: CleanUp) -> None:

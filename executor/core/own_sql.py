@@ -1,7 +1,8 @@
 """The SQL the executor writes itself: for a loop, for OPTIMIZE, and to undo a write.
 
-The one-way set difference of an iteration's table and the one before it is an exact fixpoint test:
-it is empty exactly if another iteration would change nothing (WORKFLOWS: loop mathematics).
+The set difference of an iteration's table and the one before it, looked for both ways, is an exact
+fixpoint test: it is empty exactly if another iteration would change nothing. Where a loop gives
+every follower another leader, and so loses no row without getting another, one way says the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from protocol.events import PlannedLoop
 
 
 def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
-    """One number: rows of this iteration's table that the previous one does not have."""
+    """One number: rows that this iteration's table and the previous one do not share; `one_way`:
+    those of this one alone.
+    """
     table = sql_name(table_name(loop.table, iteration))
     previous = sql_name(table_name(loop.table, iteration - 1))
     if loop.probe is not None:
@@ -19,10 +22,11 @@ def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
     columns = "*"
     if loop.changed_columns is not None:
         columns = ", ".join(quote(column) for column in loop.changed_columns)
-    return (
-        f"SELECT COUNT(*) AS updated FROM "
-        f"(SELECT {columns} FROM {table} EXCEPT SELECT {columns} FROM {previous}) AS changed"
-    )
+    came = f"SELECT {columns} FROM {table} EXCEPT SELECT {columns} FROM {previous}"
+    if not loop.one_way:
+        went = f"SELECT {columns} FROM {previous} EXCEPT SELECT {columns} FROM {table}"
+        came = f"({came}) UNION ALL ({went})"
+    return f"SELECT COUNT(*) AS updated FROM ({came}) AS changed"
 
 
 def residual_sql(loop: PlannedLoop, iteration: int) -> str:

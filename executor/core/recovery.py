@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from executor.core import setbacks
+from executor.core import maintenance, setbacks
 from executor.core.effects import CheckCommit
 from executor.core.inputs import Checked, Failed
 from executor.core.state import Checking, Executing, FileStatement, GoingOn, Ready
@@ -97,6 +97,8 @@ def back_to_unit(turn: Turn, executing: Executing) -> None:
     task = executing.task
     if isinstance(task, FileStatement):
         turn.file_progress(task.file, done=unit_start(turn.state.file(task.file), task.index))
+    else:
+        maintenance.again(turn, task)
 
 
 def _outcome_unknown(turn: Turn, executing: Executing, evidence: str) -> ErrorRecord:

@@ -107,6 +107,8 @@ def plan_read(turn: Turn, given: PlanRead) -> None:
         if before.sha256 != file.sha256:
             (edited if _begins_differently(turn.state, before, file) else taken).append(file)
     turn.set(files=answers.with_files(turn.state, taken))
+    if not isinstance(plan.checks, Cut):  # whoever has corrected one wants it made as it is now
+        turn.set(checks=plan.checks)
     turn.set(phase=replace(resuming, edited=tuple(edited)))
     if turn.state.connected:
         _go_on_or_ask(turn)

@@ -36,10 +36,7 @@ def after(
         _note_unknown(turn, outcome, idempotent=planned.idempotent)
         return
     if outcome == "not_committed" and retries.again(turn, planned.id, error):
-        if isinstance(task, OutputOptimize):
-            turn.set(optimized=turn.state.optimized - {task.table})
-        elif isinstance(task, CleanUp):
-            turn.set(cleaned=turn.state.cleaned[:-1])
+        maintenance.again(turn, task)
         return
     if isinstance(task, CleanUp):
         detail = f"{planned.target} could not be dropped: {error.class_}"

@@ -69,18 +69,34 @@ def _begin(turn: Turn, phase: Validating, wanted: list[PlannedCheck]) -> bool:
     assert state.began is not None
     left_out = {check.name: reason for check in wanted if (reason := _why_not(state, check))}
     turn.set(phase=phase)
-    turn.want(MakeChecks(tuple(wanted), left_out, state.began))
+    turn.want(
+        MakeChecks(
+            tuple(wanted), left_out, state.began, state.settings.catalog, state.settings.schema
+        )
+    )
     return True
 
 
 def _why_not(state: State, check: PlannedCheck) -> str | None:
     """Why a check says nothing about this run: its tables are those of another."""
     if check.expect == (FRESH,):
-        return None  # that is what it is there to find
+        if state.settings.skip_loop and check.table in _left_by_loops(state):
+            return "loops are left out: it is what an earlier run has left"
+        return None  # an old table is what it is there to find
     for file in check.files:
         if state.progress[file].status in ("failed", "skipped"):
             return f"{state.file(file).path} did not run to its end"
     return None
+
+
+def _left_by_loops(state: State) -> set[str]:
+    """Results of loops, whatever they are called in the end."""
+    found = {loop.alias for loop in state.loops if loop.alias is not None}
+    for file in state.files:
+        for statement in file.statements:
+            if statement.renames in found and statement.target is not None:
+                found.add(statement.target)
+    return found
 
 
 def examined(turn: Turn, given: Examined) -> None:

@@ -1,18 +1,21 @@
 """Makes checks of what a run has made, several at a time.
 
 Theory. Each check is one query that changes nothing, so it may run in any session and run again if
-it fails for a reason that passes. The session of the run makes some; beside it up to `READERS - 1`
-more are opened for as long as there is work for them, each in a thread of its own. Where the
-warehouse gives no more sessions, those that are there make all checks. What is found is told in the
-order in which it was asked for, so that two runs with the same tables have the same log.
+it fails for a reason that passes. It is made in a session of its own kind, opened for it: what the
+run's files have set in theirs (USE, temporary views) must not decide what a name in a check means.
+Up to `READERS` are opened, as long as there is work for them, each in a thread of its own. Where
+the warehouse gives none, the run's own session makes all checks, moved to the catalog and schema
+that the run was given and back again. What is found is told in the order in which it was asked for,
+so that two runs with the same tables have the same log.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +24,13 @@ from executor.core.effects import MakeChecks
 from executor.core.facts import FailureFacts
 from executor.core.failures import classify
 from executor.core.retries import LOST
-from executor.warehouse.port import ConnectError, Session, StatementError, Warehouse
+from executor.warehouse.port import ConnectError, Request, Session, StatementError, Warehouse
 from executor.workflow.expectations import FRESH
+from executor.workflow.names import quote
 from protocol.events import Check, PlannedCheck
 
 READERS = 4
-"""Sessions that make checks at the same time, that of the run included."""
+"""Sessions that make checks at the same time."""
 
 CHECKS_EACH = 3
 """Checks for which one more session is worth being opened."""
@@ -40,6 +44,10 @@ PAUSE_S = 0.5
 MOST_ROWS = 20
 """Rows of an answer that are read: as many as are told, and the newest of a history."""
 
+OPENING_S = 15.0
+"""How long the first session of the checks is waited for, in seconds."""
+
+_LOOK_S = 0.1
 _NO_HISTORY = ("EXPECT_TABLE_NOT_VIEW", "DELTA_TABLE_ONLY_OPERATION", "DELTA_ONLY_OPERATION")
 _MISSING = ("missing_object", "missing_namespace")
 
@@ -51,42 +59,89 @@ class Checking:
         self._wanted = wanted
         self._warehouse = warehouse
         self._cancel = cancel
+        self._opening = threading.Event()
+        """Set when no further session is wanted."""
         self._guard = threading.Lock()
         self._left = deque(enumerate(wanted.checks))
         self._made: dict[int, Check] = {}
         self._told = 0
+        self._all_told = threading.Event()
+        self._opened = False
         self._clock: tuple[Any, int] | None = None
 
     def make(self, session: Session, tell: Callable[[Check], None]) -> None:
-        """Makes all checks; `tell` is given each, in their order, on any thread."""
+        """Makes all checks; `tell` is given each, in their order, on any thread. `session`: the
+        run's own, for want of another.
+        """
         queries = sum(1 for check in self._wanted.checks if self._needs_query(check))
-        more = min(READERS, -(-queries // CHECKS_EACH)) - 1
         helpers = [
             threading.Thread(target=self._help, args=(tell,), name="dwx-checks", daemon=True)
-            for _ in range(more)
+            for _ in range(min(READERS, -(-queries // CHECKS_EACH)))
         ]
         for helper in helpers:
             helper.start()
-        self._work(_Reader(session, self._open), tell)
-        for helper in helpers:
-            helper.join()
+        if not helpers:
+            self._work(_Reader(session, self._open), tell)  # there is nothing to ask
+        elif not self._somebody_works(helpers):
+            with self._at_home(session):
+                self._work(_Reader(session, self._open), tell)
+        while not self._all_told.wait(_LOOK_S):
+            if self._cancel.is_set():
+                self._opening.set()
+            if not any(helper.is_alive() for helper in helpers):
+                break
+        self._opening.set()
+        for place in range(self._told, len(self._wanted.checks)):  # those that nobody came to
+            tell(judging.unanswered(self._wanted.checks[place], "it was not made"))
 
     def _needs_query(self, check: PlannedCheck) -> bool:
         return check.name not in self._wanted.left_out and check.problem is None
 
+    def _somebody_works(self, helpers: Sequence[threading.Thread]) -> bool:
+        """Waits until a session was opened for the checks; false if none can be had."""
+        until = time.monotonic() + OPENING_S
+        while time.monotonic() < until and any(helper.is_alive() for helper in helpers):
+            if self._opened:
+                return True
+            if self._cancel.wait(_LOOK_S):
+                self._opening.set()
+        return self._opened
+
     def _open(self) -> Session:
-        return self._warehouse.open(self._cancel)
+        return self._warehouse.open(self._opening)
 
     def _help(self, tell: Callable[[Check], None]) -> None:
         try:
             session = self._open()
         except ConnectError:
             return  # those that are there do the work
+        self._opened = True
         reader = _Reader(session, self._open)
         try:
             self._work(reader, tell)
         finally:
             reader.session.close()
+
+    @contextlib.contextmanager
+    def _at_home(self, session: Session) -> Iterator[None]:
+        """Has names mean in the run's session what they mean in a new one."""
+        before: Sequence[Mapping[str, Any]] = ()
+        with contextlib.suppress(StatementError):
+            asked = "SELECT current_catalog() AS catalog, current_schema() AS schema"
+            before = session.rows(asked, 1, self._cancel)
+            self._move(session, self._wanted.catalog, self._wanted.schema)
+        try:
+            yield
+        finally:
+            for row in before:
+                with contextlib.suppress(StatementError):
+                    self._move(session, row["catalog"], row["schema"])
+
+    def _move(self, session: Session, catalog: str | None, schema: str | None) -> None:
+        for kind, name in (("CATALOG", catalog), ("SCHEMA", schema)):
+            if name is not None:
+                request = Request("", f"USE {kind} {quote(name)}", "use", None)
+                session.execute(request, submitted=lambda _: None, cancel=self._cancel)
 
     def _work(self, reader: _Reader, tell: Callable[[Check], None]) -> None:
         while True:
@@ -100,6 +155,8 @@ class Checking:
                 while self._told in self._made:
                     tell(self._made[self._told])
                     self._told += 1
+                if self._told == len(self._wanted.checks):
+                    self._all_told.set()
         reader.close_own()
 
     def _one(self, reader: _Reader, planned: PlannedCheck) -> Check:

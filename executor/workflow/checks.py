@@ -24,6 +24,7 @@ from executor.workflow.lineage import Lineage, Names
 from executor.workflow.manifest import DeclaredCheck
 from executor.workflow.model import WorkflowError
 from executor.workflow.names import quote, split_name, sql_name
+from executor.workflow.pieces import pieces
 from executor.workflow.placeholders import fill, fill_text
 from executor.workflow.queries import is_query
 from executor.workflow.statements import scan
@@ -48,6 +49,10 @@ class Written:
     """Full names by the name in braces; only tables that there are."""
     known: frozenset[str]
     """Names in braces that mean a table, whether this workflow has it or not."""
+    named: frozenset[str]
+    """Tables that have a name, those of other ids included."""
+    several: bool
+    """True if the workflow makes several ids."""
     of_profile: bool
     """True for a layout's: what this workflow does not make is left out, and so are files that do
     not read, directly or through others, a table that `tables` names."""
@@ -77,8 +82,6 @@ class _Output:
     """The one that wrote it last."""
     anew: bool
     """True if the run makes it anew, so that nothing of an earlier one can be left in it."""
-    if_missing: bool = False
-    """True if it is made only where it is not there."""
 
 
 def outputs(layout: Layout) -> Mapping[str, _Output]:
@@ -108,16 +111,12 @@ def outputs(layout: Layout) -> Mapping[str, _Output]:
 
 
 def _written(file: str, step: Lineage, before: _Output | None) -> _Output:
-    """What a table is once this step has written it.
-
-    One that is made from a query if it is missing should be the run's own; if rows are added to it,
-    it is meant to be kept from run to run.
+    """What a table is once this step has written it. One that is made only if it is missing is
+    meant to be kept from run to run.
     """
-    if step.kind in ("create", "create_as") and step.guarded:
-        return _Output(file, anew=step.kind == "create_as", if_missing=True)
     if step.kind in _MAKE or (step.kind == "insert_overwrite" and not step.partial):
-        return _Output(file, anew=True)
-    return _Output(file, anew=before is not None and before.anew and not before.if_missing)
+        return _Output(file, anew=not step.guarded)
+    return _Output(file, anew=before is not None and before.anew)
 
 
 _MAKE = ("create", "create_as", "replace", "replace_as", "rename", "truncate")
@@ -231,6 +230,18 @@ def planned_checks(
                 yield planned
 
 
+def left_out(written: Written) -> Mapping[str, tuple[str, ...]]:
+    """Checks of a profile about tables that this workflow does not make, by name, with what is
+    missing.
+    """
+    found = {}
+    for check in written.checks:
+        missing = (_names_in(check.sql or "") & written.known) - written.tables.keys()
+        if missing and check.enabled is not False:
+            found[check.name] = tuple(sorted(missing))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Instance:
     """A check as it is made for one file, or the only one there is."""
@@ -269,7 +280,7 @@ def _planned(
     if layout.prefix is not None:
         meaning["id"] = _Meaning(sql=quote(layout.prefix))
     publish = check.when == "publish"
-    used = set(_NAME.findall(check.sql)) | set(_NAME.findall(check.table or ""))
+    used = _names_in(check.sql) | set(_NAME.findall(check.table or ""))
     used -= {"result"} if publish else set()
     problem = instance.problem
     if problem is None and not used <= meaning.keys():
@@ -312,7 +323,7 @@ def _query(
 ) -> str:
     """The SQL with everything filled in but `{result}`. It must be one query."""
     assert check.sql is not None
-    text = _filled(check.sql, {name: one.in_sql() for name, one in meaning.items()})
+    text = _filled_code(check.sql, {name: one.in_sql() for name, one in meaning.items()})
     path = check.file or written.path
     line = None if check.file is None else 1
     found = scan(text, path)
@@ -333,6 +344,29 @@ def _filled(text: str, meanings: Mapping[str, str]) -> str:
     return _NAME.sub(lambda found: meanings.get(found[1], found[0]), text)
 
 
+def _filled_code(sql: str, meanings: Mapping[str, str]) -> str:
+    """SQL with its names in braces filled in, but for those in literals and comments."""
+    for found in reversed(list(_NAME.finditer(_code_of(sql)))):
+        sql = sql[: found.start()] + meanings.get(found[1], found[0]) + sql[found.end() :]
+    return sql
+
+
+def _names_in(sql: str) -> set[str]:
+    return set(_NAME.findall(_code_of(sql)))
+
+
+def _code_of(sql: str) -> str:
+    """SQL of the same length with its literals, quoted names and comments blanked."""
+    try:
+        return "".join(
+            piece.text if piece.kind in ("word", "symbol", "space", "placeholder", "hint")
+            else " " * len(piece.text)
+            for piece in pieces(sql)
+        )  # fmt: skip
+    except WorkflowError:  # not closed: that is said where the query is scanned
+        return sql
+
+
 def _require_known_names(check: DeclaredCheck, written: Written, layout: Layout) -> None:
     """Raises WorkflowError MANIFEST_INVALID for a name in braces that means nothing here."""
     meant = {
@@ -342,7 +376,8 @@ def _require_known_names(check: DeclaredCheck, written: Written, layout: Layout)
         "source": check.each is not None,
         "gathered": check.gather_sql is not None,
     }
-    for name in _NAME.findall(f"{check.sql} {check.table} {check.gather_sql}"):
+    spoken = _names_in(check.sql or "") | _names_in(check.gather_sql or "")
+    for name in sorted(spoken | set(_NAME.findall(check.table or ""))):
         if name in written.known or meant.get(name, False):
             continue
         known = ", ".join(sorted(written.known)) or "none"
@@ -365,7 +400,7 @@ _MEANT = {
 
 
 def _loop_of(check: DeclaredCheck, written: Written, layout: Layout) -> str:
-    """The loop before whose publishing a check is made."""
+    """The loop before whose publishing a check is made. Loops have different names."""
     by_name = {loop.name: loop.id for loop in layout.loops}
     if check.loop in by_name:
         return by_name[check.loop]
@@ -395,14 +430,14 @@ def _each(check: DeclaredCheck, written: Written, layout: Layout) -> Iterator[_I
             continue
         if concerned is not None and file.id not in concerned:
             continue
-        left = sorted(file.keeps)
+        left = sorted(_tables_left(file))
         meaning = {"output": _Meaning(left[0] if left else file.path)}
         problems = []
         if len(left) != 1:
             problems.append(f"{file.path} leaves {len(left)} tables, and not one")
-        wanted = set(_NAME.findall(check.sql or ""))
+        wanted = _names_in(check.sql or "")
         if "source" in wanted:
-            read = [name for name in file.reads if name not in written.tables.values()]
+            read = _sources(file, meaning["output"].in_text(), written)
             meaning["source"] = _Meaning(read[0] if read else "its source")
             if len(read) != 1:
                 which = f": {', '.join(read)}" if read else ""
@@ -415,15 +450,46 @@ def _each(check: DeclaredCheck, written: Written, layout: Layout) -> Iterator[_I
         yield _Instance(meaning, (file.id,), "; ".join(problems) or None)
 
 
+def _tables_left(file: ReadFile) -> set[str]:
+    """The tables that a file leaves behind, views and what belongs to its session left out."""
+    views: set[str] = set()
+    for step, planned in zip(file.lineage, file.statements, strict=True):
+        if _VIEW.match(planned.head):
+            views.update(step.writes)
+    return {name for name in file.keeps - views if len(split_name(name)) == _FULL}
+
+
+def _sources(file: ReadFile, output: str, written: Written) -> list[str]:
+    """The tables that a file's rows may come from: it is told from others by its name, if that is
+    the end of the output's.
+    """
+    read = [name for name in file.reads if name not in written.named]
+    named = [name for name in read if output.lower().endswith(split_name(name)[-1].lower())]
+    return named if len(named) == 1 else read
+
+
 def _concerned(written: Written, layout: Layout) -> set[str]:
-    """The files that read a table which has a name, or one that such a file leaves."""
+    """The files that read a table which has a name, or one that such a file leaves; with several
+    ids, of these those that speak of this one.
+    """
     tables = set(written.tables.values())
     found: set[str] = set()
     for file in layout.files:
-        if tables.intersection(file.reads):
+        if not tables.intersection(file.reads):
+            continue
+        tables |= file.keeps
+        if not written.several or _speaks_of(file, layout.prefix or ""):
             found.add(file.id)
-            tables |= file.keeps
     return found
+
+
+def _speaks_of(file: ReadFile, word: str) -> bool:
+    return any(
+        piece.text.strip("`").lower() == word.lower()
+        for filled in file.filled
+        for piece in pieces(filled.parsed)
+        if piece.kind in ("word", "name")
+    )
 
 
 def _gathered(check: DeclaredCheck, file: ReadFile, layout: Layout) -> Iterator[str]:
@@ -432,7 +498,7 @@ def _gathered(check: DeclaredCheck, file: ReadFile, layout: Layout) -> Iterator[
     assert check.gather_sql is not None
     for other in layout.files:
         if PurePosixPath(other.path).match(check.gather_files):
-            for table in sorted(other.keeps & set(file.reads)):
+            for table in sorted(_tables_left(other) & set(file.reads)):
                 yield _filled(check.gather_sql, {"output": sql_name(table), **_id(layout)})
 
 

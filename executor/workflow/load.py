@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from executor.workflow.checks import (
     Layout,
     Written,
+    left_out,
     merged,
     own_checks,
     planned_checks,
@@ -70,6 +71,7 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
     ]
     given += [(loop, loop_settings(loop, None, manifest, profiles)) for loop in found]
     given.sort(key=lambda pair: min(files.index(file) for _, file in pair[0].steps))
+    given = _with_names_apart(given)
     loops = tuple(
         _planned_loop(f"loop{number}", loop, settings, values)
         for number, (loop, settings) in enumerate(given, 1)
@@ -85,6 +87,8 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
 
     criticality = _criticality(manifest, profile, files)
     needed = dependencies(files, loops)
+    checks, more = _checks(raw, manifest, profiles, files, loops, criticality, values)
+    warnings += more
     steps = {
         file.id: (planned.id, number)
         for (loop, _), planned in zip(given, loops, strict=True)
@@ -101,7 +105,7 @@ def load_workflow(directory: Path, *, vars: Mapping[str, str]) -> Workflow:  # n
         loops=loops,
         warnings=tuple(warnings),
         vars=values,
-        checks=_checks(raw, manifest, profiles, files, loops, criticality, values),
+        checks=checks,
     )
 
 
@@ -192,6 +196,19 @@ def _full_name(text: str, values: Mapping[str, str]) -> str:
     return _names(values, set()).resolve(split_name(filled))
 
 
+def _with_names_apart(
+    given: Sequence[tuple[FoundLoop, DeclaredLoop]],
+) -> list[tuple[FoundLoop, DeclaredLoop]]:
+    """The loops, those that would have the same name called by their tables."""
+    names = [settings.name or loop.name for loop, settings in given]
+    return [
+        (loop, settings)
+        if names.count(name) == 1
+        else (loop, replace(settings, name=loop.table.partition("{")[0].strip("_")))
+        for (loop, settings), name in zip(given, names, strict=True)
+    ]
+
+
 def _planned_loop(
     loop_id: str, loop: FoundLoop, settings: DeclaredLoop, values: Mapping[str, str]
 ) -> PlannedLoop:
@@ -202,6 +219,7 @@ def _planned_loop(
         files=tuple(file.id for _, file in loop.steps),
         table=loop.table,
         changed_columns=settings.changed_columns,
+        one_way=settings.one_way is True,
         probe=_query(settings.probe, values),
         residual=_query(settings.residual, values),
         alias=loop.alias,
@@ -250,35 +268,58 @@ def _checks(
     loops: Sequence[PlannedLoop],
     criticality: Mapping[str, bool],
     values: Mapping[str, str],
-) -> tuple[PlannedCheck, ...]:
+) -> tuple[tuple[PlannedCheck, ...], list[PlanWarning]]:
+    warnings: list[PlanWarning] = []
     names = _names(values, set())
     mine = {name: _full_name(table, values) for name, table in manifest.tables.items()}
     changed, own = merged(
         profiles[0].manifest.checks if profiles else (), manifest.checks, MANIFEST
     )
     own = with_files(own, raw.checks, MANIFEST)
+    named = frozenset(mine.values()).union(
+        *(_tables_of(profile, files, loops).values() for profile in profiles)
+    )
     planned: list[PlannedCheck] = []
     for place, profile in enumerate(profiles):
         path = f"profiles/{profile.name}.toml"
         loop = next(loop.id for loop in loops if loop.table == profile.loop.table)
         theirs = _tables_of(profile, files, loops)
         known = frozenset(profile.manifest.tables) | mine.keys()
-        written = Written(path, changed, {**theirs, **mine}, known, of_profile=True)
+        written = Written(
+            path, changed, {**theirs, **mine}, known, named, several=len(profiles) > 1,
+            of_profile=True,
+        )  # fmt: skip
+        warnings += _about_left_out(path, left_out(written))
         layout = Layout(files, loops, criticality, profile.prefix, loop)
         found = list(planned_checks(written, layout, values, names))
         if len(profiles) > 1:  # several ids, each with its checks
             found = [replace(one, name=f"{one.name} ({profile.prefix})") for one in found]
         planned += found
         if place == 0:  # what the user writes may speak of the first id's tables
-            written = Written(MANIFEST, own, {**theirs, **mine}, known, of_profile=False)
+            written = Written(
+                MANIFEST, own, {**theirs, **mine}, known, named, several=False, of_profile=False
+            )
             planned += planned_checks(written, layout, values, names)
     layout = Layout(files, loops, criticality, None, None)
     if not profiles:
-        written = Written(MANIFEST, own, mine, frozenset(mine), of_profile=False)
+        written = Written(
+            MANIFEST, own, mine, frozenset(mine), named, several=False, of_profile=False
+        )
         planned += planned_checks(written, layout, values, names)
     planned += own_checks(layout)
     require_different_names(planned)
-    return tuple(planned)
+    return tuple(planned), warnings
+
+
+def _about_left_out(path: str, left: Mapping[str, tuple[str, ...]]) -> list[PlanWarning]:
+    return [
+        PlanWarning(
+            code="CHECK_LEFT_OUT",
+            detail=f"the check {name!r} of {path} is not made: this workflow makes no table that "
+            f"would be called {' or '.join(missing)} in it",
+        )
+        for name, missing in left.items()
+    ]
 
 
 def _tables_of(

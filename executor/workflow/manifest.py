@@ -11,6 +11,7 @@ name = "reach"
 files = "03_reach_round_*.sql"
 table = "${catalog}.${schema}.reach_{iteration}"
 changed_columns = ["company", "supplier", "hops"]
+one_way = true                          # no row goes without another that comes
 residual = "SELECT COUNT(*) FROM {table} WHERE ..."
 alias = "${catalog}.${schema}.reach_final"
 max_iterations = 20
@@ -72,6 +73,7 @@ class DeclaredLoop:
     files: str | None = None
     table: str | None = None
     changed_columns: tuple[str, ...] | None = None
+    one_way: bool | None = None
     probe: str | None = None
     residual: str | None = None
     alias: str | None = None
@@ -224,7 +226,7 @@ def _checks(reader: _Reader, data: Mapping[str, Any]) -> tuple[DeclaredCheck, ..
 def _check(reader: _Reader, table: Mapping[str, Any], where: tuple[str, int]) -> DeclaredCheck:
     reader.only(table, _CHECK_KEYS, header=where)
     file = reader.optional(table, "file", str, where)
-    name = reader.optional(table, "name", str, where) if file else None
+    name = reader.label(table, "name", where)
     gather = reader.optional(table, "gather", dict, where) or {}
     reader.only(gather, ("files", "sql"), header=where)
     if gather and len(gather) != 2:
@@ -234,8 +236,8 @@ def _check(reader: _Reader, table: Mapping[str, Any], where: tuple[str, int]) ->
         name=name or file or reader.get(table, "name", str, where),
         sql=reader.optional(table, "sql", str, where),
         file=file,
-        each=reader.optional(table, "each", str, where),
-        gather_files=reader.optional(gather, "files", str, where),
+        each=reader.pattern(table, "each", where),
+        gather_files=reader.pattern(gather, "files", where),
         gather_sql=reader.optional(gather, "sql", str, where),
         expect=_expect(reader, table, where),
         severity=reader.one_of(table, "severity", SEVERITIES, where),
@@ -263,7 +265,7 @@ def _expect(
         given = [given]
     if given is None:
         return None
-    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+    if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
         raise reader.error("expect has to be a text or a list of texts", where, "expect")
     for one in given:
         try:
@@ -302,10 +304,11 @@ def _loops(reader: _Reader, data: Mapping[str, Any], *, profile: bool) -> tuple[
         reader.only(table, _LOOP_KEYS, header=where)
         loop = DeclaredLoop(
             line=reader.line(where, None),
-            name=reader.optional(table, "name", str, where),
-            files=reader.optional(table, "files", str, where),
+            name=reader.label(table, "name", where),
+            files=reader.pattern(table, "files", where),
             table=reader.optional(table, "table", str, where),
             changed_columns=reader.texts(table, "changed_columns", where),
+            one_way=reader.optional(table, "one_way", bool, where),
             probe=reader.optional(table, "probe", str, where),
             residual=reader.optional(table, "residual", str, where),
             alias=reader.optional(table, "alias", str, where),
@@ -354,6 +357,8 @@ def _files(reader: _Reader, data: Mapping[str, Any]) -> tuple[DeclaredFile, ...]
     files = []
     for pattern, table in data.items():
         where = ("files", pattern)
+        if not _is_pattern(pattern):
+            raise reader.error(_NO_PATTERN, where, None)
         if not isinstance(table, dict):
             raise reader.error(
                 f'the settings of a file are a table: [files."{pattern}"]', "files", pattern
@@ -362,6 +367,16 @@ def _files(reader: _Reader, data: Mapping[str, Any]) -> tuple[DeclaredFile, ...]
         critical = reader.optional(table, "critical", bool, where)
         files.append(DeclaredFile(pattern, reader.line(where, None), critical is not False))
     return tuple(files)
+
+
+LONGEST_LABEL = 200
+"""Characters of the name of a loop or a check."""
+
+_NO_PATTERN = "this is no pattern of file names, such as 10_*.sql"
+
+
+def _is_pattern(text: str) -> bool:
+    return text.strip(" ./") != ""
 
 
 # --- errors with a place ----------------------------------------------------------------------
@@ -405,6 +420,24 @@ class _Reader:
         value = self.optional(table, key, str, header)
         if value is not None and value not in known:
             raise self.error(f"{key} is one of {', '.join(known)}", header, key)
+        return value
+
+    def pattern(self, table: Mapping[str, Any], key: str, header: _Header) -> Any:
+        value = self.optional(table, key, str, header)
+        if value is not None and not _is_pattern(value):
+            raise self.error(f"{key}: {_NO_PATTERN}", header, key)
+        return value
+
+    def label(self, table: Mapping[str, Any], key: str, header: _Header) -> Any:
+        value = self.optional(table, key, str, header)
+        if value is not None and not (
+            value.strip() and value.isprintable() and len(value) <= LONGEST_LABEL
+        ):
+            raise self.error(
+                f"{key} has to be one line of at most {LONGEST_LABEL} characters that can be shown",
+                header,
+                key,
+            )
         return value
 
     def get(self, table: Mapping[str, Any], key: str, kind: type, header: _Header) -> Any:

@@ -17,7 +17,7 @@ from executor.workflow.files import ReadFile
 from executor.workflow.loop_finding import FoundLoop
 from executor.workflow.manifest import DeclaredLoop, Manifest, Match, read_manifest
 from executor.workflow.model import WorkflowError
-from executor.workflow.names import join_name, split_name
+from executor.workflow.names import join_name, split_name, table_name
 from protocol.events import PlanWarning
 
 
@@ -33,13 +33,17 @@ class Profile:
     loop: FoundLoop
     """The loop whose tables have told it."""
 
-    def filled(self, name: str) -> str:
-        """A name of the profile, with `{id}` in it filled in."""
-        return name.replace("{id}", self.prefix)
-
     def beside(self, last: str) -> str:
-        """The full name of a table that lies where the loop's tables do."""
-        return join_name((*split_name(self.loop.table)[:-1], self.filled(last)))
+        """The full name of a table that lies where the loop's tables do; one of these has its
+        number as they have it, with zeros before it perhaps.
+        """
+        before, after = self.match.loop_table.split("{iteration}")
+        number = re.fullmatch(rf"{re.escape(before)}(\d+|{{iteration}}){re.escape(after)}", last)
+        if number is not None:
+            is_one = number[1].isdecimal()
+            return table_name(self.loop.table, int(number[1])) if is_one else self.loop.table
+        filled = last.replace("{id}", self.prefix)
+        return join_name((*split_name(self.loop.table)[:-1], filled))
 
 
 def choose(manifest: Manifest, loops: Sequence[FoundLoop]) -> tuple[tuple[Profile, ...], str]:

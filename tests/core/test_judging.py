@@ -65,6 +65,12 @@ def test_without_an_expectation_any_row_is_a_failure_and_is_shown() -> None:
     assert str(found.observed).count("id x") == 3
 
 
+@pytest.mark.parametrize("text", ["1e5000", "1e99999999", "1e-99999999", "1e999999999999999999"])
+def test_a_text_that_is_called_a_number_and_is_beyond_all_numbers_is_none(text: str) -> None:
+    assert judged(check("n > 0"), [{"n": text}], 1).status == "unknown"
+    assert judged(check("n > 0"), [{"n": 1, "m": text}], 1).measured == {"n": 1}
+
+
 def test_what_was_measured_is_kept_as_whole_numbers() -> None:
     row = {"a": 1, "b": Decimal(2), "c": 0.5, "d": None, "e": "text"}
     assert judged(check("a = 1"), [row], 1).measured == {"a": 1, "b": 2}

@@ -9,11 +9,19 @@ from typing import Any
 
 import pytest
 
-from executor.core.effects import CancelRunning, Effect, Emit, Execute, SetTimer
+from executor.core.effects import (
+    CancelRunning,
+    Effect,
+    Emit,
+    Execute,
+    GenerateFile,
+    SetTimer,
+)
 from executor.core.inputs import (
     Begun,
     Broken,
     DeadlinePassed,
+    FileUnreadable,
     Input,
     PlanRead,
     Refused,
@@ -509,13 +517,17 @@ def test_a_loop_ends_at_its_fixpoint_and_leaves_the_files_behind_it_out() -> Non
     assert (last.exit_code, last.files.not_needed) == (0, 1)
 
 
-def test_the_convergence_test_is_the_one_way_set_difference() -> None:
+def test_the_convergence_test_is_the_set_difference_both_ways_unless_one_is_enough() -> None:
+    this, before = "SELECT `a`, `b` FROM `c`.`s`.`loop_1`", "SELECT `a`, `b` FROM `c`.`s`.`loop_0`"
     drive = Drive(LOOP_PLAN, changing(0))
     probe = next(one for one in drive.executed if one.kind == "probe")
     assert probe.sql == (
-        "SELECT COUNT(*) AS updated FROM (SELECT `a`, `b` FROM `c`.`s`.`loop_1` "
-        "EXCEPT SELECT `a`, `b` FROM `c`.`s`.`loop_0`) AS changed"
+        f"SELECT COUNT(*) AS updated FROM (({this} EXCEPT {before}) UNION ALL "
+        f"({before} EXCEPT {this})) AS changed"
     )
+    one_way = replace(LOOP_PLAN, loops=(replace(loop("f2", "f3"), one_way=True),))
+    probe = next(one for one in Drive(one_way, changing(0)).executed if one.kind == "probe")
+    assert probe.sql == f"SELECT COUNT(*) AS updated FROM ({this} EXCEPT {before}) AS changed"
 
 
 def test_iterations_beyond_the_files_are_generated() -> None:
@@ -538,6 +550,24 @@ def test_an_iteration_that_no_file_makes_is_generated_in_its_place() -> None:
         "file", "generated", "file", "generated",
     ]  # fmt: skip
     assert finished(drive).exit_code == 0
+
+
+def test_what_is_accepted_though_no_iteration_could_be_generated_is_the_last_there_is() -> None:
+    drive = NoGeneration(SHORT_LOOP_PLAN, changing(5))
+    drive.decide("p1", "accept")
+    (alias,) = drive.of("alias_created")
+    assert alias.from_ == "c.s.loop_1"
+    assert finished(drive).loops[0].iterations == 1
+
+
+class NoGeneration(Drive):
+    """No iteration can be generated."""
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, GenerateFile):
+            self._inputs.append(FileUnreadable(error("DWX_LOOP_NOT_GENERATED")))
+        else:
+            super()._perform(effect)
 
 
 def test_a_failed_convergence_test_is_not_convergence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any, get_args
 
@@ -181,3 +182,31 @@ def test_a_drop_whose_reply_was_lost_is_sent_again_or_known_to_be_done() -> None
     drive = Drive(PLAN, answer, Committed(), cleanup=True)
     assert [event.tables for event in drive.of("cleaned_up")] == [("c.s.loop_1",), ("c.s.loop_2",)]
     assert ended(drive).exit_code == 0
+
+
+def test_a_loop_without_another_name_for_its_result_keeps_its_last_table() -> None:
+    nameless = plan(*PLAN.files[:3], loops=(replace(loop("f2", "f3"), alias=None),))  # type: ignore[index]
+    drive = Drive(nameless, counting(3, 0), cleanup=True, optimize="final")
+    assert [event.tables for event in drive.of("cleaned_up")] == [("c.s.loop_1",)]
+    assert "c.s.loop_2" in [event.table for event in drive.of("optimized")]
+
+
+@pytest.mark.parametrize("statement", ["cleanup.s1", "optimize.s1"])
+@pytest.mark.parametrize("auth", ["local", "pat"])
+def test_what_was_under_way_when_the_process_was_killed_is_done_by_the_next(
+    statement: str, auth: str
+) -> None:
+    numbers = counting(3, 0)
+
+    def answer(executed: Execute) -> Any:
+        return None if executed.statement == statement else numbers(executed)
+
+    wanted: dict[str, Any] = {"cleanup": True, "optimize": "final", "auth": auth}
+    killed = Drive(PLAN, answer, **wanted)
+    assert killed.executed[-1].statement == statement
+    again = Drive.resume(
+        killed.entries, PLAN, counting(0), outcome=lambda check: "not_committed", **wanted
+    )
+    assert [event.table for event in again.of("optimized")] == OPTIMIZED["final"]
+    assert len(again.of("cleaned_up")) == 2
+    assert ended(again).exit_code == 0

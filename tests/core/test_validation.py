@@ -14,7 +14,17 @@ from executor.core.judging import judged
 from executor.core.state import Asking, Validating
 from executor.replay.verify import verify
 from protocol.events import Check, PlannedCheck, RunFinished, Severity
-from tests.core.drive import Drive, World, failure, file, loop, plan, planned_check, success
+from tests.core.drive import (
+    Drive,
+    World,
+    failure,
+    file,
+    loop,
+    plan,
+    planned_check,
+    statement,
+    success,
+)
 
 PUBLISH = planned_check("it may be published", "publish")
 FINAL = planned_check()
@@ -223,3 +233,38 @@ def test_a_check_that_comes_after_the_run_was_stopped_does_no_harm() -> None:
     events = len(drive.entries)
     drive.feed(Examined(judged(FINAL, [{"wrong": 0}], 1)))
     assert len(drive.entries) == events
+
+
+def test_what_a_loop_that_was_left_out_has_left_is_old_and_may_be() -> None:
+    fresh = ("c.s.loop_final", "c.s.graph", "c.s.t3")
+    checks = tuple(
+        replace(planned_check(f"{table} is new", table=table), expect=("fresh",)) for table in fresh
+    )
+    rename = replace(statement("f3.s1", "rename", "c.s.graph"), renames="c.s.loop_final")
+    planned = plan(
+        file(1),
+        file(2, iteration=1),
+        file(3, rename, statement("f3.s2", target="c.s.t3")),
+        loops=(loop("f2"),),
+        checks=checks,
+    )
+
+    class Old(World):
+        def finds(self, planned: PlannedCheck) -> Check:
+            return judged(planned_check(planned.name), [{"wrong": 1}], 1)
+
+    drive = Drive(planned, world=Old(), checks="fail", skip_loop=True)
+    told = {event.name: event.status for event in drive.of("check")}
+    assert list(told.values()) == ["skipped", "skipped", "failed"]
+
+
+def test_a_check_that_was_corrected_is_made_as_it_is_when_the_run_is_resumed() -> None:
+    drive = Drive(LOOP_PLAN, world=Finding(it_may_be_published=[None]), checks="fail")
+    drive.feed(DeadlinePassed("p1"))
+    corrected = replace(PUBLISH, sql="SELECT 0 AS wrong")
+    again = Drive.resume(
+        drive.entries, replace(LOOP_PLAN, checks=(corrected, FINAL)), checks="fail"
+    )
+    again.decide("p1", "retry")
+    assert again.checked[0].sql == "SELECT 0 AS wrong"
+    assert ended(again).exit_code == 0

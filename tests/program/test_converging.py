@@ -166,3 +166,16 @@ def test_optimize_and_cleanup_leave_what_the_run_is_for(sql: Path, tmp_path: Pat
     left = {table.name.rpartition(".")[2] for table in ended.last.tables}
     assert not {name for name in left if "loop" in name}
     assert ended.of("warning") == []
+
+
+def test_a_loop_that_takes_rows_away_has_not_converged_while_it_does(tmp_path: Path) -> None:
+    workflow(
+        tmp_path / "sql",
+        f01_start="CREATE OR REPLACE TABLE t_0 AS SELECT EXPLODE(SEQUENCE(1, 6)) AS n",
+        f02_round_1="CREATE OR REPLACE TABLE t_1 AS "
+        "SELECT n FROM t_0 WHERE n < (SELECT GREATEST(MAX(n), 3) FROM t_0)",
+        f03_use="CREATE OR REPLACE TABLE used AS SELECT * FROM t_final",
+    )
+    ended = run(tmp_path)
+    assert [event.updated for event in ended.of("iteration")] == [1, 1, 1, 1, 0]
+    assert {table.name: table.rows for table in ended.last.tables}["main.default.used"] == 2
