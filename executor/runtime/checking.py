@@ -44,7 +44,7 @@ PAUSE_S = 0.5
 MOST_ROWS = 20
 """Rows of an answer that are read: as many as are told, and the newest of a history."""
 
-OPENING_S = 15.0
+OPENING_S = 5.0
 """How long the first session of the checks is waited for, in seconds."""
 
 _LOOK_S = 0.1
