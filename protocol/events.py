@@ -543,7 +543,8 @@ class Iteration(Message):
     iteration: int
     max_iterations: int
     updated: int | None
-    """Rows of this iteration's table that the previous one does not have; 0 is a fixpoint."""
+    """Rows of this iteration's table that the previous one does not have, or the other way round,
+    whichever are more; 0 is a fixpoint."""
     residual: int | None
     """What is left to merge, where the loop declares such a probe."""
     iterations_left: int | None = None

@@ -12,8 +12,8 @@ from protocol.events import PlannedLoop
 
 
 def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
-    """One number: rows that this iteration's table and the previous one do not share; `one_way`:
-    those of this one alone.
+    """One number: rows of this iteration's table that the previous one does not have, or the other
+    way round, whichever are more; `one_way`: the former.
     """
     table = sql_name(table_name(loop.table, iteration))
     previous = sql_name(table_name(loop.table, iteration - 1))
@@ -23,10 +23,13 @@ def changed_rows_sql(loop: PlannedLoop, iteration: int) -> str:
     if loop.changed_columns is not None:
         columns = ", ".join(quote(column) for column in loop.changed_columns)
     came = f"SELECT {columns} FROM {table} EXCEPT SELECT {columns} FROM {previous}"
-    if not loop.one_way:
-        went = f"SELECT {columns} FROM {previous} EXCEPT SELECT {columns} FROM {table}"
-        came = f"({came}) UNION ALL ({went})"
-    return f"SELECT COUNT(*) AS updated FROM ({came}) AS changed"
+    if loop.one_way:
+        return f"SELECT COUNT(*) AS updated FROM ({came}) AS changed"
+    went = f"SELECT {columns} FROM {previous} EXCEPT SELECT {columns} FROM {table}"
+    return (
+        f"SELECT GREATEST((SELECT COUNT(*) FROM ({came}) AS came), "
+        f"(SELECT COUNT(*) FROM ({went}) AS went)) AS updated"
+    )
 
 
 def residual_sql(loop: PlannedLoop, iteration: int) -> str:

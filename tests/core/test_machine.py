@@ -522,8 +522,8 @@ def test_the_convergence_test_is_the_set_difference_both_ways_unless_one_is_enou
     drive = Drive(LOOP_PLAN, changing(0))
     probe = next(one for one in drive.executed if one.kind == "probe")
     assert probe.sql == (
-        f"SELECT COUNT(*) AS updated FROM (({this} EXCEPT {before}) UNION ALL "
-        f"({before} EXCEPT {this})) AS changed"
+        f"SELECT GREATEST((SELECT COUNT(*) FROM ({this} EXCEPT {before}) AS came), "
+        f"(SELECT COUNT(*) FROM ({before} EXCEPT {this}) AS went)) AS updated"
     )
     one_way = replace(LOOP_PLAN, loops=(replace(loop("f2", "f3"), one_way=True),))
     probe = next(one for one in Drive(one_way, changing(0)).executed if one.kind == "probe")
