@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.measure import Cost, process, ratio
-from executor.core.own_sql import alias_sql, changed_rows_sql
+from executor.core.own_sql import alias_sql, changed_rows_sql, residual_sql
 from executor.workflow.load import load_workflow
 
 RUNS = 3
@@ -51,6 +51,7 @@ def _costs(folder: Path, server: dict[str, str], customers: int) -> tuple[list[C
         DWX, "run", str(EXAMPLE), "--server-hostname", server["uri"], "--http-path",
         server["http_path"], "--catalog", "main", "--schema", "default",
         "--var", f"customers={customers}", "--run-root", str(folder / "runs"),
+        "--checks", "off",  # the bare loop makes none
     ]  # fmt: skip
     environment = {"DATABRICKS_TOKEN": token, "PATH": "/usr/bin:/bin"}
     process(run, env=environment)
@@ -75,6 +76,7 @@ def _statements(folder: Path, customers: int) -> list[str]:
     for loop in workflow.loops:
         for iteration in range(1, 100):
             texts[f"{loop.id}.i{iteration}.probe"] = changed_rows_sql(loop, iteration)
+            texts[f"{loop.id}.i{iteration}.residual"] = residual_sql(loop, iteration)
     (log,) = (folder / "runs").glob("*/events.jsonl")
     events = [json.loads(line) for line in log.read_text().splitlines()]
     final = next(event["iterations"] for event in events if event["type"] == "converged")
