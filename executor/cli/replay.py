@@ -30,6 +30,8 @@ def main(argv: Sequence[str]) -> int:
     except (LogDamaged, ArtifactDamaged) as exc:
         print(f"dwx replay: {exc}", file=sys.stderr)
         return MISMATCH
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough
     except OSError as exc:
         print(f"dwx replay: {log} cannot be read: {exc.strerror or exc}", file=sys.stderr)
         return USAGE

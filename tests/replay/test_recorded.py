@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from protocol.log import classify
-from tests.program.dwx import dwx
+from tests.program.dwx import dwx, in_bash
 
 RECORDED = Path(__file__).parents[2] / "examples" / "recorded"
 LOGS = sorted(RECORDED.glob("*/events.jsonl"))
@@ -75,3 +75,11 @@ def test_the_examples_recorded_say_nothing_of_the_machine_they_ran_on() -> None:
         assert "/work" not in log.read_text()
         assert "/home" not in log.read_text()
         assert "/root" not in log.read_text()
+
+
+@pytest.mark.parametrize("verb", ["replay", "report"])
+def test_a_reader_that_has_seen_enough_is_no_fault(verb: str, tmp_path: Path) -> None:
+    ended = in_bash(
+        f"set -o pipefail; for i in 1 2 3; do $DWX {verb} {LOGS[0]}; done | head -1", cwd=tmp_path
+    )
+    assert (ended.stdout.count(b"\n"), ended.stderr) == (1, "")
