@@ -307,7 +307,7 @@ def _create(tree: exp.Create, names: Names) -> Lineage:
         writes=(name,) if name else (),
         guarded=bool(tree.args.get("exists")),
         session=temporary,
-        opaque=opaque,
+        opaque=opaque if name else "the table's name is computed",
         columns=columns,
     )
 
@@ -354,7 +354,9 @@ def _change(
 
 def _table(node: object) -> exp.Table | None:
     if isinstance(node, exp.Schema):
-        node = node.this
+        # IDENTIFIER('x') looks like a table of that name with columns; its columns are none
+        computed = any(isinstance(one, (exp.Literal, exp.Parameter)) for one in node.expressions)
+        node = None if computed else node.this
     return node if isinstance(node, exp.Table) else None
 
 

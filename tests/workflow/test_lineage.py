@@ -121,3 +121,17 @@ def test_the_parser_says_nothing_on_its_own(capfd: pytest.CaptureFixture[str]) -
 
 def test_sql_that_is_nested_beyond_the_parsers_depth_is_unknown_and_no_error() -> None:
     assert read("SELECT " + "(" * 5000 + "1" + ")" * 5000).kind == "unknown"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE OR REPLACE TABLE IDENTIFIER('x') AS SELECT 1 AS n",
+        "INSERT INTO IDENTIFIER('x') SELECT 1",
+    ],
+)
+def test_a_target_whose_name_is_computed_is_not_known(text: str) -> None:
+    found = lineage(text, Names("lake", "crm"))
+    assert (found.target, found.writes) == (None, ())
+    assert found.opaque is not None
+    assert lineage("CREATE TABLE identifier (a INT)", Names("lake", "crm")).target is not None
