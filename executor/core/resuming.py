@@ -307,6 +307,7 @@ def _after_interruption(turn: Turn, was: Executing) -> None:
     hello = turn.state.hello
     if hello is None or hello.in_flight != was.statement:
         recovery.close(turn, was, "not_committed", "it was never sent")
+        maintenance.again(turn, was.task)
         turn.set(phase=Ready())
     elif planned.idempotent and turn.state.settings.auth == "local":
         # the embedded warehouse ended with the process, and what ran in it

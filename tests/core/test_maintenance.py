@@ -210,3 +210,20 @@ def test_what_was_under_way_when_the_process_was_killed_is_done_by_the_next(
     assert [event.table for event in again.of("optimized")] == OPTIMIZED["final"]
     assert len(again.of("cleaned_up")) == 2
     assert ended(again).exit_code == 0
+
+
+@pytest.mark.parametrize("statement", ["cleanup.s1", "optimize.s1"])
+def test_what_was_about_to_be_sent_when_the_process_was_killed_is_sent_by_the_next(
+    statement: str,
+) -> None:
+    wanted: dict[str, Any] = {"cleanup": True, "optimize": "final", "optimize_min_files": 0}
+    whole = Drive(PLAN, counting(3, 0), **wanted)
+    announced = next(
+        place
+        for place, event in enumerate(whole.events)
+        if event.type == "statement_started" and event.statement == statement
+    )
+    again = Drive.resume(whole.entries[:announced], PLAN, counting(0), **wanted)
+    assert [event.table for event in again.of("optimized")] == OPTIMIZED["final"]
+    assert len(again.of("cleaned_up")) == 2
+    assert ended(again).exit_code == 0
