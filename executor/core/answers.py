@@ -385,10 +385,10 @@ def generate(turn: Turn, phase: Generating) -> None:
 
 def model_of(state: State, phase: Generating) -> PlannedFile:
     """The file that an iteration is generated from: that of the iteration before."""
-    before = [file for file in state.files if file.loop == phase.loop]
-    return max(
-        (file for file in before if (file.iteration or 0) < phase.iteration),
-        key=lambda file: file.iteration or 0,
+    return next(
+        file
+        for file in state.files
+        if file.loop == phase.loop and file.iteration == phase.iteration - 1
     )
 
 

@@ -66,6 +66,8 @@ def begin(turn: Turn, loop: PlannedLoop) -> None:
     if turn.state.settings.convergence == "residual" and loop.residual is None:
         detail = f"{loop.name} declares no residual: it is tested by the rows an iteration changes"
         turn.emit(Warned(code="NO_RESIDUAL", detail=detail))
+    first = turn.state.file(loop.files[0]).iteration or 1  # what is before it is there already
+    turn.loop_progress(loop.id, iteration=first - 1)
     next_iteration(turn, loop.id)
 
 

@@ -538,6 +538,15 @@ def test_iterations_beyond_the_files_are_generated() -> None:
     assert finished(drive).loops[0].iterations == 4
 
 
+def test_a_loop_begins_with_the_iteration_that_its_first_file_makes() -> None:
+    late = plan(file(1), file(2, iteration=3), file(3, iteration=4), loops=(loop("f2", "f3"),))
+    drive = Drive(late, changing(5, 0))
+    assert [event.iteration for event in drive.of("iteration")] == [3, 4]
+    probe = next(one for one in drive.executed if one.kind == "probe")
+    assert "`loop_2`" in str(probe.sql)
+    assert finished(drive).exit_code == 0
+
+
 def test_an_iteration_that_no_file_makes_is_generated_in_its_place() -> None:
     gap = plan(
         file(1), file(2, iteration=1), file(3, iteration=3), loops=(loop("f2", "f3"),)
