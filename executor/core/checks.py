@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from executor.core.facts import FailureFacts, TableFacts
-from executor.core.failures import classify
+from executor.core.failures import classify, readable
 from executor.workflow.requirements import NewTable, Requirements, Source
 from protocol.events import Check, CheckCounts, CheckStatus, Severity
 
@@ -30,7 +30,7 @@ STEPS: Mapping[str, str] = {
 """The steps of reaching a server, in order, and what is expected of each."""
 
 LISTED = 20
-"""Names that a check lists at most."""
+"""Names that a check lists at most, and checks that an error tells: each has an event."""
 
 
 def check(
@@ -62,6 +62,13 @@ def counts(checks: Iterable[Check]) -> CheckCounts:
         unknown=found.count("unknown"),
         skipped=found.count("skipped"),
     )
+
+
+def in_words(said: Iterable[str]) -> str:
+    """What is said of checks, one after the other; of many the first, and how many more."""
+    every = list(said)
+    more = [f"and {len(every) - LISTED} more"] if len(every) > LISTED else []
+    return readable("; ".join([*every[:LISTED], *more]))
 
 
 # --- connecting -------------------------------------------------------------------------------

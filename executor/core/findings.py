@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from executor.core.checks import STOPPING
-from executor.core.failures import readable
+from executor.core.checks import STOPPING, in_words
 from executor.core.state import State
 from protocol.events import Check, ErrorRecord, PlannedCheck
-
-NAMED = 20
-"""Checks that an error names at most; each has an event of its own."""
 
 
 def grave(checks: Iterable[Check]) -> list[Check]:
@@ -87,15 +83,12 @@ def error_of(state: State) -> ErrorRecord | None:
 
 def check_error(found: Sequence[Check], suggestion: str, fingerprint: str) -> ErrorRecord:
     """The error of checks that did not pass, the gravest first."""
-    said = [f"{one.name}: {one.observed}, expected {one.expected}" for one in found[:NAMED]]
-    if len(found) > NAMED:
-        said.append(f"and {len(found) - NAMED} more")
     return ErrorRecord(
         class_="DWX_CHECK_FAILED",
         category="quality",
         severity=found[0].severity,
         retryable=True,
-        message=readable("; ".join(said)),
+        message=in_words(f"{one.name}: {one.observed}, expected {one.expected}" for one in found),
         suggestion=suggestion,
         fingerprint=fingerprint,
     )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from executor.core import answers, ending, prompts
-from executor.core.checks import STOPPING, counts
+from executor.core.checks import STOPPING, counts, in_words
 from executor.core.effects import Preflight
 from executor.core.failures import readable
 from executor.core.inputs import Examined, PreflightEnded, Refused
@@ -33,9 +33,6 @@ _ABORT = Choice(choice="abort", effect="stop the run", safe=True)
 
 OBSERVED_BYTES = 2_000
 """Longest observation that is told, in bytes of UTF-8."""
-
-NAMED = 20
-"""Failed checks that a prompt tells at most; each has an event of its own."""
 
 
 def begin(turn: Turn) -> None:
@@ -101,15 +98,12 @@ def _grave(checks: Sequence[Check], statuses: Sequence[CheckStatus]) -> list[Che
 
 
 def _error(grave: Sequence[Check]) -> ErrorRecord:
-    said = [f"{one.name}: {one.observed}" for one in grave[:NAMED]]
-    if len(grave) > NAMED:
-        said.append(f"and {len(grave) - NAMED} more")
     return ErrorRecord(
         class_="DWX_PREFLIGHT_FAILED",
         category="preflight",
         severity="critical",
         retryable=True,
-        message=readable("; ".join(said)),
+        message=in_words(f"{one.name}: {one.observed}" for one in grave),
         suggestion="Make what is missing, or correct the files, then check again.",
         fingerprint=f"preflight:{grave[0].name}",
     )
